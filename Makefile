@@ -1,0 +1,32 @@
+# Every target sets up what it needs: a virtual environment with the pinned dependencies.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: demo test check bench clean
+
+demo: $(READY)  ## train for about a minute on text the package makes itself, then write some
+	@$(BIN)/bardling train demo --resume auto --name demo
+	@$(BIN)/bardling generate demo --max-new-tokens 400 --temperature 0.5
+
+test: $(READY)  ## all tests, with coverage of src
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+check: $(READY)  ## style, types, layers
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## speed, as ratios within one run; see benchmarks/
+	$(BIN)/python benchmarks/training.py
+
+clean:  ## remove what the targets above made; runs/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+# torch is named with its exact version because a range would take the newest build there is.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet "torch==2.13.0" -e ".[dev]"
+	@touch $(READY)

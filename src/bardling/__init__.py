@@ -1,0 +1,45 @@
+"""bardling: any text in, a trained, measured, trusted little language model out.
+
+    run = bardling.train("shakespeare", budget="500steps")
+    print(run.generate("ROMEO:"))
+
+The names below are loaded when they are first used, because importing torch takes seconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bardling.api import Run as Run
+    from bardling.api import load as load
+    from bardling.api import train as train
+    from bardling.api import train_config as train_config
+    from bardling.config import RunConfig as RunConfig
+    from bardling.errors import BardlingError as BardlingError
+    from bardling.model.config import ModelConfig as ModelConfig
+    from bardling.model.gpt import GPT as GPT
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BardlingError": "bardling.errors",
+    "GPT": "bardling.model.gpt",
+    "ModelConfig": "bardling.model.config",
+    "Run": "bardling.api",
+    "RunConfig": "bardling.config",
+    "load": "bardling.api",
+    "train": "bardling.api",
+    "train_config": "bardling.api",
+}
+
+__all__ = [*sorted(_HOME), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bardling' has no attribute '{name}'")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,85 @@
+"""The command line: one small module for each verb, loaded when it is asked for.
+
+A verb's module has `run(argv) -> int`, the exit code. Stated errors are printed as one sentence;
+`--debug`, anywhere in the line, shows the traceback instead.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from rich.console import Console
+from rich.table import Table
+
+from bardling import __version__
+from bardling.errors import BardlingError, UsageError, nearest
+
+VERBS = {
+    "train": ("bardling.cli.train", "train a model on a text, by a preset, or go on with a run"),
+    "generate": ("bardling.cli.generate", "let a trained model write"),
+    "evaluate": ("bardling.cli.evaluate", "measure a model's loss and perplexity on a text"),
+    "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
+    "runs": ("bardling.cli.runs", "show the runs made so far"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; see errors.py for the codes."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        return _dispatch(words)
+    except BardlingError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        _complain("stopped before there was anything to save")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        return 0
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        _overview()
+        return 0
+    if words[0] == "--version":
+        Console().print(f"bardling {__version__}", highlight=False)
+        return 0
+    verb, *rest = words
+    if verb not in VERBS:
+        raise UsageError(
+            f"'{verb}' is no verb of bardling{nearest(verb, VERBS)}; there are {', '.join(VERBS)}"
+        )
+    run = import_module(VERBS[verb][0]).run
+    try:
+        return int(run(rest))
+    except SystemExit as stop:  # tyro ends --help and wrong usage this way
+        return int(stop.code or 0)
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True).print(
+        f"[red]bardling:[/] {message.replace('[', chr(92) + '[')}", highlight=False, soft_wrap=True
+    )
+
+
+def _overview() -> None:
+    console = Console()
+    console.print(
+        "[bold]bardling[/] turns any text into a small language model.\n\n"
+        "  bardling train shakespeare --budget 600steps --name will\n"
+        '  bardling generate will --prompt "ROMEO:"\n',
+        highlight=False,
+    )
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for verb, (_, about) in VERBS.items():
+        table.add_row(f"[bold]{verb}[/]", about)
+    console.print(table)
+    console.print("\n[bold]bardling VERB --help[/] tells all about one of them.", highlight=False)

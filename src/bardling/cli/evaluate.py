@@ -1,0 +1,57 @@
+"""`bardling evaluate RUN`: loss and perplexity on the validation split, or on any text."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+import bardling
+from bardling import storage
+from bardling.run_folder import find_run, runs_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateArguments:
+    """Measure a model: nats per token over non-overlapping windows, each token once."""
+
+    run: tyro.conf.Positional[str]
+    """A run by name or path."""
+    text: Path | None = None
+    """A UTF-8 text file; without one, the run's whole validation split."""
+    checkpoint: str = "best"
+    """best, last or a step."""
+    json: bool = False
+    """Print one JSON object instead of a sentence."""
+    runs_dir: Path | None = None
+    """Where runs are looked for by name: else BARDLING_RUNS, else ./runs."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parse the options, measure, and say it."""
+    arguments = tyro.cli(EvaluateArguments, args=list(argv), prog="bardling evaluate")
+    folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
+    loaded = bardling.load(folder.path, arguments.checkpoint)
+    if arguments.text is None:
+        result, what = loaded.validation_loss(), "the whole validation split"
+    else:
+        result, what = loaded.evaluate(storage.read_text(arguments.text)), str(arguments.text)
+    screen = Console(highlight=False, markup=False, soft_wrap=True)
+    if arguments.json:
+        values = {
+            "run": folder.name,
+            "step": loaded.step,
+            "tokens": result.tokens,
+            "loss": result.loss,
+            "perplexity": result.perplexity,
+        }
+        screen.print(storage.json_bytes(values).decode(), end="")
+        return 0
+    vocabulary = loaded.tokenizer.vocab_size
+    screen.print(f"{folder.name}, step {loaded.step}, on {what}: {result.tokens:,} tokens")
+    screen.print(f"  loss        {result.loss:.4f} nats per token")
+    screen.print(f"  perplexity  {result.perplexity:.3f}")
+    screen.print(f"  knowing nothing: {math.log(vocabulary):.4f} nats, perplexity {vocabulary}")
+    return 0

@@ -1,0 +1,174 @@
+"""`bardling generate RUN`: one text on the screen as it is written, or a sweep into files."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+from rich.console import Console
+
+import bardling
+from bardling import storage
+from bardling.run_folder import choose_step, find_run, runs_folder
+
+if TYPE_CHECKING:
+    from bardling.api import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateArguments:
+    """Let a trained model write. Several values of one option make a sweep over all of them."""
+
+    run: tyro.conf.Positional[str]
+    """A run by name or path."""
+    prompt: str = ""
+    """Where the text starts."""
+    max_new_tokens: int = 300
+    """Most tokens to add."""
+    temperature: tuple[float, ...] = (0.8,)
+    """Below 1 bolder in what is likely, above 1 wilder; 0 always takes the likeliest token."""
+    top_k: tuple[int, ...] = (0,)
+    """Choose among this many likeliest tokens; 0 is off."""
+    top_p: tuple[float, ...] = (1.0,)
+    """Choose among the likeliest tokens that have this probability together."""
+    beams: int = 0
+    """Beam search of this width, instead of drawing; 0 is off."""
+    num_samples: int = 1
+    """Texts to write; number i draws from seed + i."""
+    seed: int = 0
+    """Decides what is drawn."""
+    stop: tuple[str, ...] = ()
+    """End a text before any of these."""
+    checkpoint: str = "best"
+    """best, last, a step, or all."""
+    output: Path | None = None
+    """Write to this file; in a sweep, one file for each combination."""
+    runs_dir: Path | None = None
+    """Where runs are looked for by name: else BARDLING_RUNS, else ./runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combination:
+    """One point of a sweep."""
+
+    step: int
+    temperature: float
+    top_k: int
+    top_p: float
+
+    def suffix(self) -> str:
+        """Return what tells this point's file from the others."""
+        return f"-step{self.step}-t{self.temperature:g}-k{self.top_k}-p{self.top_p:g}"
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parse the options and write."""
+    arguments = tyro.cli(GenerateArguments, args=list(argv), prog="bardling generate")
+    folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
+    everything = arguments.checkpoint == "all"
+    steps = folder.steps() if everything else [choose_step(folder, arguments.checkpoint)]
+    combinations = list(_combinations(arguments, steps))
+    for step, group in itertools.groupby(combinations, key=lambda c: c.step):
+        loaded = bardling.load(folder.path, str(step))
+        for combination in group:
+            Writer(arguments, loaded, several=len(combinations) > 1).write(combination)
+    return 0
+
+
+def _combinations(arguments: GenerateArguments, steps: Sequence[int]) -> Iterator[Combination]:
+    for step, temperature, top_k, top_p in itertools.product(
+        steps, arguments.temperature, arguments.top_k, arguments.top_p
+    ):
+        yield Combination(step=step, temperature=temperature, top_k=top_k, top_p=top_p)
+
+
+class Writer:
+    """Writes the texts of one combination to the screen or to a file."""
+
+    def __init__(self, arguments: GenerateArguments, run: "Run", *, several: bool) -> None:
+        self.arguments, self.run, self.several = arguments, run, several
+        self.screen = Console(highlight=False, markup=False, soft_wrap=True)
+        self.warnings = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+    def write(self, at: Combination) -> None:
+        """Write the texts of combination `at`."""
+        prompt = self.run.prompt(self.arguments.prompt)
+        for warning in prompt.warnings:
+            self.warnings.print(f"note  {warning}")
+        if self.arguments.output is not None:
+            path = self._path(self.arguments.output, at)
+            storage.write_text(path, self.header(at) + self._joined(prompt.text, self._texts(at)))
+            self.screen.print(str(path))
+            return
+        if self.several:
+            self.screen.print(self.header(at), end="")
+        if self.arguments.num_samples == 1 and not self.arguments.beams:
+            self._stream(prompt.text, at)
+        else:
+            self.screen.print(self._joined(prompt.text, self._texts(at)), end="")
+
+    def header(self, at: Combination) -> str:
+        """Return the lines that say how a text came about."""
+        a = self.arguments
+        loss = _loss_at(self.run, at.step)
+        how = (
+            f"beams={a.beams}"
+            if a.beams
+            else (
+                f"temperature={at.temperature:g} top_k={at.top_k} top_p={at.top_p:g} seed={a.seed}"
+            )
+        )
+        return (
+            f"# run={self.run.folder.name} step={at.step} "
+            f"val_loss={'unknown' if loss is None else f'{loss:.4f}'}\n"
+            f"# {how} max_new_tokens={a.max_new_tokens} num_samples={a.num_samples} "
+            f"stop={list(a.stop)!r} prompt={a.prompt!r}\n\n"
+        )
+
+    def _texts(self, at: Combination) -> list[str]:
+        a = self.arguments
+        return self.run.samples(
+            a.prompt,
+            a.num_samples,
+            max_new_tokens=a.max_new_tokens,
+            temperature=at.temperature,
+            top_k=at.top_k,
+            top_p=at.top_p,
+            beams=a.beams,
+            seed=a.seed,
+            stop=a.stop,
+        )
+
+    def _stream(self, prompt: str, at: Combination) -> None:
+        a = self.arguments
+        pieces = self.run.stream(
+            a.prompt,
+            max_new_tokens=a.max_new_tokens,
+            temperature=at.temperature,
+            top_k=at.top_k,
+            top_p=at.top_p,
+            seed=a.seed,
+            stop=a.stop,
+        )
+        for piece in itertools.chain([prompt], pieces, ["\n"]):
+            self.screen.file.write(piece)
+            self.screen.file.flush()
+
+    def _joined(self, prompt: str, texts: Sequence[str]) -> str:
+        if len(texts) == 1:
+            return f"{prompt}{texts[0]}\n"
+        parts = [f"--- sample {i} ---\n{prompt}{text}\n\n" for i, text in enumerate(texts, start=1)]
+        return "".join(parts)
+
+    def _path(self, output: Path, at: Combination) -> Path:
+        if not self.several:
+            return output
+        return output.with_name(output.stem + at.suffix() + output.suffix)
+
+
+def _loss_at(run: "Run", step: int) -> float | None:
+    """Return the validation loss in the log at a checkpoint's step, if it was measured there."""
+    losses = [r["val_loss"] for r in run.metrics() if r["step"] == step and "val_loss" in r]
+    return float(losses[-1]) if losses else None

@@ -1,0 +1,153 @@
+"""Which tokens a step sees: windows of a token array as a pure function of (seed, step, split).
+
+Nothing here has a position that would have to be saved. A resumed run, a second process that
+takes its rows of the same global batch, or anyone who only wants to look, gets the same numbers.
+Where the tokens come from is left to `token_file`, what is done with a batch to training.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Int32, Int64, Integer
+from torch import Tensor
+
+from bardling.data.config import Order
+from bardling.errors import CorpusError
+from bardling.machine.randomness import row_keys, stream
+
+IGNORE = -100
+"""The target that no loss counts; torch's cross_entropy has the same default."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Rows of token ids, the ids that follow them, and one key per row for dropout masks."""
+
+    inputs: Int64[Tensor, "batch time"]
+    targets: Int64[Tensor, "batch time"]
+    row_keys: Int32[Tensor, " batch"]
+
+    @property
+    def n_targets(self) -> int:
+        """The number of tokens to predict, padding left out."""
+        return int((self.targets != IGNORE).sum())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Windows:
+    """All training batches of a split. `batch_size` is that of the global batch.
+
+    In random order windows begin anywhere. In the other orders they lie side by side and each
+    comes once per epoch, in an order of the epoch's own or in that of the text.
+    """
+
+    tokens: Integer[np.ndarray, " count"]
+    block_size: int
+    batch_size: int
+    order: Order = "random"
+    seed: int = 0
+    split: str = "train"
+
+    def __post_init__(self) -> None:
+        require_length(len(self.tokens), self.block_size, self.split)
+
+    @property
+    def n_windows(self) -> int:
+        """The number of windows side by side, which is the length of an epoch."""
+        return (len(self.tokens) - 1) // self.block_size
+
+    def starts(self, step: int) -> Int64[np.ndarray, " batch"]:
+        """Return where each window of the global batch of a step begins."""
+        if self.order == "random":
+            n_starts = len(self.tokens) - self.block_size  # the last target is the last token
+            random = stream(self.seed, f"windows/{self.split}", step)
+            return random.integers(0, n_starts, size=self.batch_size)
+        first = step * self.batch_size
+        epochs, places = np.divmod(np.arange(first, first + self.batch_size), self.n_windows)
+        if self.order == "shuffled":
+            for epoch in np.unique(epochs):  # a batch may cross from one epoch into the next
+                here = epochs == epoch
+                order = _epoch_order(self.seed, self.split, int(epoch), self.n_windows)
+                places[here] = order[places[here]]
+        return places * self.block_size
+
+    def batch(self, step: int, rows: slice | range | None = None) -> Batch:
+        """Return the global batch of a step, or only some of its rows."""
+        numbers = np.arange(self.batch_size)
+        if rows is not None:
+            numbers = numbers[rows if isinstance(rows, slice) else np.array(rows, dtype=int)]
+        ids = _gather(self.tokens, self.starts(step)[numbers], self.block_size)
+        return Batch(
+            inputs=torch.from_numpy(ids[:, :-1].copy()),
+            targets=torch.from_numpy(ids[:, 1:].copy()),
+            row_keys=torch.from_numpy(row_keys(self.seed, step, numbers)),
+        )
+
+
+@lru_cache(maxsize=2)  # an epoch and the next, where a batch crosses; still a pure function
+def _epoch_order(seed: int, split: str, epoch: int, count: int) -> Int64[np.ndarray, " count"]:
+    order = stream(seed, f"epochs/{split}", epoch).permutation(count)
+    order.flags.writeable = False
+    return order
+
+
+def _gather(
+    tokens: Integer[np.ndarray, " count"], starts: Int64[np.ndarray, " batch"], block_size: int
+) -> Int64[np.ndarray, "batch time_and_one"]:
+    """Read all windows, each with the token after it, in one go."""
+    return tokens[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)
+
+
+def evaluation_batches(
+    tokens: Integer[np.ndarray, " count"],
+    *,
+    block_size: int,
+    batch_size: int,
+    max_tokens: int | None = None,
+) -> Iterator[Batch]:
+    """Yield windows side by side that predict every token but the first exactly once.
+
+    All batches have the same shape: the shorter last window, and the rows missing from the last
+    batch, are padded with id 0 and targets `IGNORE`. With `max_tokens`, a fixed and evenly
+    spaced part of the windows is taken (at least one).
+    """
+    if len(tokens) < 2:
+        raise CorpusError(f"{len(tokens)} token(s) leave nothing to predict: give it more text")
+    n_all = -(-(len(tokens) - 1) // block_size)
+    n_windows = n_all if max_tokens is None else min(n_all, max(1, max_tokens // block_size))
+    starts = np.arange(n_windows) * n_all // n_windows * block_size
+    for first in range(0, n_windows, batch_size):
+        yield _padded(tokens, starts[first : first + batch_size], block_size, batch_size)
+
+
+def _padded(
+    tokens: Integer[np.ndarray, " count"],
+    starts: Int64[np.ndarray, " rows"],
+    block_size: int,
+    batch_size: int,
+) -> Batch:
+    inputs = np.zeros((batch_size, block_size), dtype=np.int64)
+    targets = np.full((batch_size, block_size), IGNORE, dtype=np.int64)
+    for row, start in enumerate(starts):
+        ids = tokens[start : start + block_size + 1]
+        inputs[row, : len(ids) - 1] = ids[:-1]
+        targets[row, : len(ids) - 1] = ids[1:]
+    return Batch(
+        inputs=torch.from_numpy(inputs),
+        targets=torch.from_numpy(targets),
+        row_keys=torch.zeros(batch_size, dtype=torch.int32),  # evaluation drops nothing
+    )
+
+
+def require_length(n_tokens: int, block_size: int, split: str) -> None:
+    """Raise CorpusError unless a split has one whole window and the token after it."""
+    if n_tokens > block_size:
+        return
+    cure = f"set --model.block-size to {n_tokens - 1} or less, or give" if n_tokens > 1 else "give"
+    raise CorpusError(
+        f"the {split} split has {n_tokens} tokens, and a block size of {block_size} needs "
+        f"{block_size + 1}: {cure} it more text"
+    )

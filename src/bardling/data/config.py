@@ -1,0 +1,27 @@
+"""Where a run's text comes from and in what order it is read. No torch here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bardling.errors import ConfigError
+
+Order = Literal["random", "shuffled", "sequential"]
+Split = Literal["train", "val"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The corpus, its tokenizer, its split and its order."""
+
+    corpus: str = "shakespeare"
+    """A corpus by name, a text file, or a folder of .txt, .md and .jsonl files."""
+    tokenizer: str = "char"
+    """char, or the path of a tokenizer.json or of a run."""
+    val_fraction: float = 0.1
+    """Share of the text kept back for validation."""
+    order: Order = "random"
+    """Windows at random places, every window once an epoch shuffled, or in the text's order."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.val_fraction < 1.0:
+            raise ConfigError(f"val_fraction is {self.val_fraction}; it must lie between 0 and 1")

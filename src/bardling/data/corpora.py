@@ -1,0 +1,180 @@
+"""Corpora by name: known texts, the package's own small language, any local file or folder.
+
+A corpus is read strictly and kept as it is, line ends included: what is damaged is refused with
+its file and position, and what is merely unusual is said in the notes. Splitting is left to
+`split`, cleaning to later stages.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from bardling.data.download import download
+from bardling.data.sums import sums
+from bardling.errors import CorpusError, StorageError, UsageError, nearest
+from bardling.storage import exists, parse_json, read_bytes, sha256
+
+CORPORA = ("shakespeare", "sums")
+SUFFIXES = (".txt", ".md", ".jsonl")
+
+SHAKESPEARE_FILE = "tinyshakespeare.txt"
+SHAKESPEARE_URL = (
+    "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+)
+SHAKESPEARE_BYTES = 1_115_394
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+_OTHER_BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Texts under one name. `notes` say in one sentence each what is unusual about them."""
+
+    name: str
+    documents: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_characters(self) -> int:
+        """The number of characters (code points) in all documents."""
+        return sum(map(len, self.documents))
+
+    @property
+    def n_bytes(self) -> int:
+        """The number of bytes in UTF-8, by which bits per byte are counted."""
+        return sum(len(document.encode("utf-8")) for document in self.documents)
+
+
+def load_corpus(name: str, *, data_dir: Path | None = None) -> Corpus:
+    """Return the corpus that `name` means: one of `CORPORA`, or the path of a file or folder.
+
+    A known text is looked for in `data_dir`, in the folder that BARDLING_DATA names and in the
+    user's cache, then downloaded into the cache. A folder is searched for `SUFFIXES`, hidden
+    files and folders left out; each .txt and .md file and each line of a .jsonl is a document.
+    """
+    if name == "shakespeare":
+        return _shakespeare(data_dir)
+    if name == "sums":
+        return Corpus(name=name, documents=(sums(seed=0),))
+    path = Path(name)
+    if not exists(path):
+        raise UsageError(
+            f"'{name}' is no corpus, file or folder: use {', '.join(CORPORA)} "
+            f"or the path of a text{nearest(name, CORPORA)}"
+        )
+    files = list(_find_files(path)) if path.is_dir() else [path]
+    if not files:
+        raise CorpusError(f"{path} holds no {', '.join(SUFFIXES)} file: put the texts there")
+    documents: list[str] = []
+    notes: list[str] = []
+    for file in files:
+        found = _read_documents(file, notes)
+        documents += filter(None, found)
+        if n_empty := found.count(""):
+            notes.append(f"{file}: {n_empty} empty document(s) left out")
+    if not documents:
+        raise CorpusError(f"{path} is empty: a text was expected")
+    return Corpus(name=path.resolve().stem, documents=tuple(documents), notes=tuple(notes))
+
+
+def _shakespeare(data_dir: Path | None) -> Corpus:
+    """Return Tiny Shakespeare, byte for byte the text that everyone else trains on."""
+    cache = user_cache_path("bardling")
+    environment = os.environ.get("BARDLING_DATA")
+    folders = [data_dir, Path(environment) if environment else None, cache]
+    for path in (folder / SHAKESPEARE_FILE for folder in folders if folder is not None):
+        if exists(path):
+            data = read_bytes(path, limit_bytes=2 * SHAKESPEARE_BYTES)
+            if (found := sha256(data)) != SHAKESPEARE_SHA256:
+                raise CorpusError(
+                    f"{path} is not Tiny Shakespeare: its sha256 is {found}, "
+                    f"expected {SHAKESPEARE_SHA256}; remove it, so that it is fetched again"
+                )
+            break
+    else:
+        data = download(
+            SHAKESPEARE_URL,
+            cache / SHAKESPEARE_FILE,
+            n_bytes=SHAKESPEARE_BYTES,
+            sha256_expected=SHAKESPEARE_SHA256,
+        )
+    return Corpus(name="shakespeare", documents=(data.decode("ascii"),))
+
+
+def _find_files(folder: Path) -> Iterator[Path]:
+    """Walk `folder` in sorted order, without following links to folders, which could loop."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if not path.is_symlink():
+                yield from _find_files(path)
+        elif path.suffix.lower() in SUFFIXES:
+            yield path
+
+
+def _read_documents(file: Path, notes: list[str]) -> list[str]:
+    """Return the documents of one file, empty ones too, and add to `notes`."""
+    text = _decode(file, read_bytes(file), notes)
+    if file.suffix.lower() == ".jsonl":
+        lines = enumerate(text.split("\n"), start=1)
+        return [_parse_line(file, number, line) for number, line in lines if line.strip()]
+    _note_oddities(file, text, notes)
+    return [text]
+
+
+def _decode(file: Path, data: bytes, notes: list[str]) -> str:
+    """Decode strict UTF-8, without its byte order mark."""
+    for mark, encoding in _OTHER_BOMS.items():
+        if data.startswith(mark):
+            raise CorpusError(
+                f"{file} is {encoding}, UTF-8 was expected: "
+                f"convert it with 'iconv -f {encoding} -t UTF-8'"
+            )
+    n_mark = len(_UTF8_BOM) if data.startswith(_UTF8_BOM) else 0
+    if n_mark:
+        notes.append(f"{file}: the byte order mark at its start was dropped")
+    try:
+        return data[n_mark:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        position = n_mark + error.start
+        raise CorpusError(
+            f"{file} is not UTF-8: byte {position:,} is 0x{data[position]:02x}, "
+            "convert the file or repair it there"
+        ) from error
+
+
+def _note_oddities(file: Path, text: str, notes: list[str]) -> None:
+    """Say what is unusual in `text`, which is kept as it is."""
+    if n_nul := text.count("\0"):
+        notes.append(f"{file}: {n_nul} NUL kept, the first at character {text.index(chr(0)):,}")
+    n_crlf = text.count("\r\n")
+    n_cr = text.count("\r") - n_crlf
+    if n_crlf or n_cr:
+        notes.append(f"{file}: line ends kept as they are, {n_crlf:,} CRLF and {n_cr:,} CR alone")
+
+
+def _parse_line(file: Path, number: int, line: str) -> str:
+    """Return the text of one line of a .jsonl file."""
+    try:
+        value = parse_json(line.encode("utf-8"), "it")
+    except StorageError as error:
+        raise CorpusError(f"{file} line {number:,} cannot be read: {error}") from error
+    match value:
+        case {"text": str(text)} if not re.search("[\ud800-\udfff]", text):
+            return text
+    raise CorpusError(
+        f"{file} line {number:,} has no 'text' that is text: "
+        'an object like {"text": "..."} was expected'
+    )

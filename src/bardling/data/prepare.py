@@ -1,0 +1,45 @@
+"""From the name of a corpus to the tokens of its two splits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt32
+
+from bardling.data.batches import require_length
+from bardling.data.config import DataConfig
+from bardling.data.corpora import load_corpus
+from bardling.data.split import encode_documents, split_corpus
+from bardling.text.tokenizer import Tokenizer
+from bardling.text.tokenizer_file import train_tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A corpus, ready to train on."""
+
+    tokenizer: Tokenizer
+    train: UInt32[np.ndarray, " train"]
+    val: UInt32[np.ndarray, " val"]
+
+
+def prepare(
+    config: DataConfig, *, block_size: int, data_dir: Path | None, note: Callable[[str], None]
+) -> Prepared:
+    """Load, split and encode a corpus; `note` hears what is odd about its text.
+
+    Raises `CorpusError` when a split is too short for one window of `block_size` tokens to train
+    on, or one token to predict.
+    """
+    corpus = load_corpus(config.corpus, data_dir=data_dir)
+    for text in corpus.notes:
+        note(text)
+    texts = split_corpus(corpus, val_fraction=config.val_fraction)
+    tokenizer = train_tokenizer(
+        config.tokenizer, corpus.documents, end_token=len(corpus.documents) > 1
+    )
+    train, val = (encode_documents(texts[split], tokenizer) for split in ("train", "val"))
+    require_length(len(train), block_size, "train")
+    require_length(len(val), 1, "val")
+    return Prepared(tokenizer=tokenizer, train=train, val=val)

@@ -1,0 +1,1 @@
+"""How good is it: one protocol for every loss that bardling states."""

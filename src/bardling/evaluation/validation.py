@@ -1,0 +1,45 @@
+"""The validations of one run: both losses, at a price that the run can afford.
+
+During a run the whole validation split is used unless that would take more than a twentieth of
+the run's arithmetic; then a fixed, evenly spaced subset of its windows is. The choice depends on
+sizes alone, never on a clock, so that a resumed run validates as the uninterrupted one did.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Shaped
+
+from bardling.evaluation.loss import Evaluation, evaluate
+from bardling.model.gpt import GPT
+
+EVALUATION_SHARE = 0.05
+FORWARDS_PER_STEP = 3  # a backward pass costs about two forward passes
+LOSSES = 2  # each validation reads the training text too
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What to measure, and on how much of it."""
+
+    train: Shaped[np.ndarray, " train"]
+    val: Shaped[np.ndarray, " val"]
+    batch_size: int
+    interval_tokens: int
+    """Tokens trained on between two validations."""
+
+    @property
+    def subset_tokens(self) -> int | None:
+        """Tokens that one validation may use, or None for the whole split."""
+        affordable = int(EVALUATION_SHARE * FORWARDS_PER_STEP / LOSSES * self.interval_tokens)
+        return None if affordable >= len(self.val) else affordable
+
+    def during_run(self, model: GPT) -> tuple[Evaluation, Evaluation]:
+        """Return the losses on training and validation text, over equally many tokens."""
+        val = evaluate(model, self.val, batch_size=self.batch_size, max_tokens=self.subset_tokens)
+        train = evaluate(model, self.train, batch_size=self.batch_size, max_tokens=val.tokens)
+        return train, val
+
+    def whole(self, model: GPT) -> Evaluation:
+        """Return the loss on the whole validation split."""
+        return evaluate(model, self.val, batch_size=self.batch_size)

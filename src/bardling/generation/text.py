@@ -1,0 +1,176 @@
+"""From a prompt to text: what is done with a prompt, and when a text ends.
+
+A prompt is taken as seed 003 (day 26) asks: characters that the tokenizer does not know are
+dropped and counted, an empty prompt starts from a newline (or the first token), and one longer
+than the context keeps its end. Each of these is told, not done in silence.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from bardling.errors import GenerationError
+from bardling.generation.beam import beam_search
+from bardling.generation.decode import decode
+from bardling.generation.sampling import Beam, Strategy
+from bardling.model.gpt import GPT
+from bardling.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """The ids a generation starts from, and what had to be done to get them."""
+
+    ids: list[int]
+    text: str
+    """The part of the user's text that the model sees."""
+    warnings: tuple[str, ...] = ()
+
+
+def read_prompt(text: str, tokenizer: Tokenizer, block_size: int) -> Prompt:
+    """Turn any text into at least one and at most `block_size` ids."""
+    warnings: list[str] = []
+    unknown = tokenizer.count_unknown(text)
+    if unknown:
+        plural = "character" if unknown == 1 else "characters"
+        warnings.append(f"{unknown} {plural} of the prompt are unknown to the tokenizer: dropped")
+    ids = tokenizer.encode(text, unknown="skip")
+    if not ids:
+        newline = tokenizer.encode("\n", unknown="skip")
+        ids = newline or [0]
+        if text:
+            start = "a newline" if newline else f"{tokenizer.decode(ids)!r}"
+            warnings.append(f"nothing of the prompt is left: starting from {start}")
+        return Prompt(ids=ids, text="", warnings=tuple(warnings))
+    if len(ids) > block_size:
+        warnings.append(f"the prompt has {len(ids)} tokens: only the last {block_size} are seen")
+        ids = ids[-block_size:]
+    return Prompt(ids=ids, text=tokenizer.decode(ids), warnings=tuple(warnings))
+
+
+class _Writer:
+    """Turns the tokens of one sequence into text, up to the end token or a stop string."""
+
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]) -> None:
+        self.tokenizer, self.stop = tokenizer, [s for s in stop if s]
+        self.reserve = max(map(len, self.stop), default=1) - 1  # could be a stop's beginning
+        self.pending = ""
+        self.done = False
+
+    def take(self, token: int) -> str:
+        """Return the text that is now certain."""
+        if token == self.tokenizer.end_token:
+            return self.close()
+        self.pending += self.tokenizer.decode([token])
+        found = [place for s in self.stop if (place := self.pending.find(s)) >= 0]
+        if found:
+            self.pending = self.pending[: min(found)]
+            return self.close()
+        certain = len(self.pending) - self.reserve
+        return self._emit(max(0, certain))
+
+    def close(self) -> str:
+        """End the text and return what was held back."""
+        self.done = True
+        return self._emit(len(self.pending))
+
+    def _emit(self, count: int) -> str:
+        piece, self.pending = self.pending[:count], self.pending[count:]
+        return piece
+
+
+def stream_texts(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompt: Prompt,
+    strategy: Strategy,
+    *,
+    max_new_tokens: int,
+    num_samples: int = 1,
+    seed: int = 0,
+    stop: Sequence[str] = (),
+) -> Iterator[tuple[int, str]]:
+    """Yield (sample, piece of its text) as the pieces become certain.
+
+    Sample i draws from `seed + i`. With `Beam`, the samples are the best hypotheses in order.
+    """
+    if max_new_tokens < 0 or num_samples < 1:
+        raise GenerationError(
+            f"{max_new_tokens} new tokens for {num_samples} samples were asked for; "
+            "they must be at least 0 and 1"
+        )
+    if isinstance(strategy, Beam):
+        if num_samples > strategy.width:
+            raise GenerationError(
+                f"{strategy.width} beams give at most {strategy.width} texts, not {num_samples}"
+            )
+        rows = _beam_rows(model, tokenizer, prompt, strategy, max_new_tokens)[:num_samples]
+        yield from _write_whole(rows, tokenizer, stop)
+        return
+    writers = [_Writer(tokenizer, stop) for _ in range(num_samples)]
+    steps = decode(
+        model,
+        torch.tensor([prompt.ids] * num_samples),
+        strategy,
+        max_new_tokens=max_new_tokens,
+        seeds=[seed + sample for sample in range(num_samples)],
+    )
+    for tokens in steps:
+        for sample, (writer, token) in enumerate(zip(writers, tokens.tolist(), strict=True)):
+            if not writer.done and (piece := writer.take(token)):
+                yield sample, piece
+        if all(writer.done for writer in writers):
+            return
+    for sample, writer in enumerate(writers):
+        if not writer.done and (piece := writer.close()):
+            yield sample, piece
+
+
+def _beam_rows(
+    model: GPT, tokenizer: Tokenizer, prompt: Prompt, strategy: Beam, max_new_tokens: int
+) -> list[tuple[int, ...]]:
+    hypotheses = beam_search(
+        model,
+        torch.tensor([prompt.ids]),
+        width=strategy.width,
+        max_new_tokens=max_new_tokens,
+        end_token=tokenizer.end_token,
+    )
+    return [hypothesis.tokens for hypothesis in hypotheses]
+
+
+def _write_whole(
+    rows: Sequence[Sequence[int]], tokenizer: Tokenizer, stop: Sequence[str]
+) -> Iterator[tuple[int, str]]:
+    for sample, row in enumerate(rows):
+        writer = _Writer(tokenizer, stop)
+        pieces = [writer.take(token) for token in row if not writer.done]
+        yield sample, "".join(pieces) + ("" if writer.done else writer.close())
+
+
+def generate_texts(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompt: Prompt,
+    strategy: Strategy,
+    *,
+    max_new_tokens: int,
+    num_samples: int = 1,
+    seed: int = 0,
+    stop: Sequence[str] = (),
+) -> list[str]:
+    """Return the whole text of every sample; the prompt itself is not repeated."""
+    texts = [""] * num_samples
+    for sample, piece in stream_texts(
+        model,
+        tokenizer,
+        prompt,
+        strategy,
+        max_new_tokens=max_new_tokens,
+        num_samples=num_samples,
+        seed=seed,
+        stop=stop,
+    ):
+        texts[sample] += piece
+    return texts

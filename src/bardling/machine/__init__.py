@@ -1,0 +1,1 @@
+"""What the computer is asked for: randomness that is a pure function, and a polite stop."""

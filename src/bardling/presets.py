@@ -1,0 +1,155 @@
+"""Named runs: what each differs in from the defaults, where it comes from, and what we assumed.
+
+A preset is a function that returns a `Preset`. To add one, write the function and put it into
+`PRESETS`; the command line, the tables and the tests find it there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bardling.config import RunConfig
+from bardling.data.config import DataConfig
+from bardling.data.corpora import CORPORA
+from bardling.errors import UsageError, nearest
+from bardling.model.config import ModelConfig
+from bardling.training.config import AdamW, TrainingConfig
+
+SHAKESPEARE_CHARACTERS = 65
+
+
+# What seeds 000 and 001 share: the GPT of a well-known lecture, in GPT-2's classic form.
+LECTURE_GPT = ModelConfig(
+    vocab_size=SHAKESPEARE_CHARACTERS,
+    position="learned",
+    norm="layernorm",
+    norm_eps=1e-5,
+    qk_norm=False,
+    feedforward="relu",
+    bias=True,
+    output_bias=True,
+    tie_embeddings=False,
+    dropout=0.2,
+    init="plain",
+)
+LECTURE_ASSUMPTIONS = (
+    "dropout on the embeddings, on the attention weights and after each sublayer",
+    "no bias in query, key and value; bias in every other layer",
+    "untied output layer, torch's own initial weights",
+    "betas 0.9 and 0.999, weight decay 0.01 (torch's defaults), on matrices only",
+)
+TORCH_ADAMW = AdamW(lr=1e-3, beta2=0.999, weight_decay=0.01)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A run by name."""
+
+    config: RunConfig
+    about: str
+    """One line for the table."""
+    assumptions: tuple[str, ...] = ()
+    """What the source leaves open, and what we took: each is our assumption."""
+
+
+def demo() -> Preset:
+    """Return a minute's work on a text that needs no network."""
+    return Preset(
+        about="sums in words, made by the package itself: a first look in about a minute",
+        config=RunConfig(
+            data=DataConfig(corpus="sums"),
+            model=ModelConfig(vocab_size=28, block_size=64, n_layer=3, n_head=4, n_embd=96),
+            optimizer=AdamW(lr=3e-3),
+            training=TrainingConfig(budget="600steps", batch_size=32),
+        ),
+    )
+
+
+def shakespeare() -> Preset:
+    """Return the modern family at the size of seed 001, on the text that everyone knows."""
+    return Preset(
+        about="Tiny Shakespeare by characters: rotary, RMSNorm, SwiGLU, QK-norm",
+        config=RunConfig(
+            model=ModelConfig(vocab_size=SHAKESPEARE_CHARACTERS),
+            optimizer=AdamW(lr=3e-3),
+            training=TrainingConfig(budget="3000steps"),
+        ),
+    )
+
+
+def seed_000() -> Preset:
+    """Return seed 000: six blocks, 384 wide, a context of 64, a nearly flat learning rate."""
+    return Preset(
+        about="seed 000 to the letter: 6 layers, 384 wide, 5000 steps of 1024 sequences",
+        config=RunConfig(
+            model=replace(LECTURE_GPT, block_size=64, n_layer=6, n_head=8, n_embd=384),
+            optimizer=replace(TORCH_ADAMW, lr=1e-4),
+            training=TrainingConfig(
+                budget="5000steps",
+                batch_size=1024,
+                schedule="exponential",
+                warmup_fraction=0.0,
+                min_lr_fraction=0.99995**5000,
+                clip_norm=0.0,
+            ),
+        ),
+        assumptions=(*LECTURE_ASSUMPTIONS, "no gradient clipping"),
+    )
+
+
+def seed_001() -> Preset:
+    """Return seed 001's last rung: four layers, 192 wide, a context of 128."""
+    return Preset(
+        about="seed 001's scaled model, 1.83M parameters; optimizer and steps are ours",
+        config=RunConfig(
+            model=LECTURE_GPT,
+            optimizer=TORCH_ADAMW,
+            training=TrainingConfig(
+                budget="5000steps",
+                batch_size=64,
+                schedule="constant",
+                warmup_fraction=0.0,
+                clip_norm=0.0,
+            ),
+        ),
+        assumptions=(
+            *LECTURE_ASSUMPTIONS,
+            "learned positions",
+            "AdamW at a constant 1e-3, no clipping",
+            "5000 steps",
+        ),
+    )
+
+
+PRESETS: dict[str, Callable[[], Preset]] = {
+    "demo": demo,
+    "shakespeare": shakespeare,
+    "seed-000": seed_000,
+    "seed-001": seed_001,
+}
+
+
+def find_preset(name: str) -> Preset:
+    """Return the preset of that name."""
+    if name not in PRESETS:
+        raise UsageError(
+            f"there is no preset '{name}'{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}"
+        )
+    return PRESETS[name]()
+
+
+def config_for(target: str) -> RunConfig:
+    """Return the settings that a word after `bardling train` stands for.
+
+    A preset's name gives the preset; a corpus by name, a file or a folder gives the defaults on
+    that corpus. Raises `UsageError` for any other word.
+    """
+    if target in PRESETS:
+        return PRESETS[target]().config
+    if target in CORPORA or Path(target).exists():
+        return shakespeare().config.with_overrides(corpus=target)
+    known = [*PRESETS, *CORPORA]
+    raise UsageError(
+        f"'{target}' is no preset, no corpus and no file{nearest(target, known)}; "
+        f"there are {', '.join(dict.fromkeys(known))}, or give a text file or a folder"
+    )

@@ -1,0 +1,162 @@
+"""A run in a terminal: a bar and a table of validations, or plain lines where there is no screen.
+
+Both say the same. The plain form is what ends up in log files and in pipes: no colours, no
+carriage returns, one line for each validation.
+"""
+
+import math
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from bardling.reporting.watcher import RunFacts, Watcher
+from bardling.training.step import StepResult
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as 0:07, 12:30 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def count(number: float) -> str:
+    """Write a number of parameters or tokens shortly: 912, 85.3k, 1.59M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.0f}"
+
+
+class PlainConsole(Watcher):
+    """One line for each thing that happens."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.facts: RunFacts | None = None
+        self.speed = 0.0
+
+    def note(self, text: str) -> None:
+        """Say it, marked as something to notice."""
+        self._say(f"[yellow]note[/]  {_escape(text)}")
+
+    def started(self, facts: RunFacts) -> None:
+        """Say what is trained on what, and what knowing nothing would give."""
+        self.facts = facts
+        subset = facts.val_subset_tokens
+        of_val = f", {subset:,} of them at a time" if subset else ""
+        total = facts.total_steps * facts.batch_tokens
+        rest = facts.parameters - facts.decayed
+        self._say(f"[bold]{_escape(facts.name)}[/]")
+        self._say(
+            f"  text   {_escape(facts.corpus)}: {facts.train_tokens:,} tokens to train on, "
+            f"{facts.val_tokens:,} to validate{of_val}; {facts.vocab_size} different ones"
+        )
+        self._say(
+            f"  model  {count(facts.parameters)} parameters; "
+            f"weight decay on {facts.decayed:,}, not on {rest:,}"
+        )
+        self._say(
+            f"  budget {facts.total_steps:,} steps of {facts.batch_tokens:,} tokens, "
+            f"{total / facts.train_tokens:.3g} times the training text"
+        )
+        if facts.start_step:
+            self._say(f"  goes on from step {facts.start_step:,}")
+        self._say(
+            f"  a model that knows nothing has a loss of ln {facts.vocab_size} = "
+            f"{math.log(facts.vocab_size):.4f} nats per token\n"
+        )
+
+    def stepped(self, result: StepResult, tokens_per_second: float) -> None:
+        """Keep the speed for the next line."""
+        self.speed = tokens_per_second
+
+    def validated(self, record: Mapping[str, Any], *, best: bool) -> None:
+        """Say both losses, the speed and how long it will still take."""
+        total = self.facts.total_steps if self.facts else 0
+        left = (total - record["step"]) * self._seconds_per_step()
+        tail = f"  {self.speed:>8,.0f} tokens/s  {clock(left):>6} left" if self.speed else ""
+        mark = "  [green]best[/]" if best and record["step"] else ""
+        self._say(
+            f"step {record['step']:>{len(str(total))}}/{total}  train {record['train_loss']:.4f}  "
+            f"val {record['val_loss']:.4f}{tail}{mark}"
+        )
+
+    def finished(self, result: Mapping[str, Any], folder: str) -> None:
+        """Say the losses over the whole split, and what to do next."""
+        last, best = result["last"], result["best"]
+        why = "budget spent" if result["stopped"] == "budget" else "no progress any more"
+        self._say(
+            f"\n{why}: {count(result['tokens'])} tokens in {clock(result['seconds'])}; "
+            "loss on the whole validation split, nats per token:"
+        )
+        self._say(f"  best   {best['val_loss']:.4f}  (step {best['step']})")
+        self._say(f"  last   {last['val_loss']:.4f}  (step {last['step']})")
+        self._say(f"  next   bardling generate {_escape(folder)}\n")
+
+    def _seconds_per_step(self) -> float:
+        return self.facts.batch_tokens / self.speed if self.facts and self.speed else 0.0
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+
+class LiveConsole(PlainConsole):
+    """The same lines above a bar that moves with every step."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.bar = Progress(
+            BarColumn(bar_width=28),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+        )
+        self.task: TaskID | None = None
+
+    def started(self, facts: RunFacts) -> None:
+        """Say what is trained, then show the bar."""
+        super().started(facts)
+        self.task = self.bar.add_task("", total=facts.total_steps, completed=facts.start_step)
+        self.bar.start()
+
+    def stepped(self, result: StepResult, tokens_per_second: float) -> None:
+        """Move the bar."""
+        super().stepped(result, tokens_per_second)
+        if self.task is None or self.facts is None:
+            return
+        left = (self.facts.total_steps - result.step) * self._seconds_per_step()
+        self.bar.update(
+            self.task,
+            completed=result.step,
+            description=(
+                f"step {result.step}/{self.facts.total_steps}  loss {result.loss:.4f}  "
+                f"{tokens_per_second:,.0f} tokens/s  {clock(left)} left"
+            ),
+        )
+
+    def finished(self, result: Mapping[str, Any], folder: str) -> None:
+        """Take the bar away and say how it ended."""
+        self.bar.stop()
+        super().finished(result, folder)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+
+def open_console(console: Console | None = None) -> PlainConsole:
+    """Return the form that fits where the output goes."""
+    console = console or Console()
+    return LiveConsole(console) if console.is_terminal else PlainConsole(console)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")

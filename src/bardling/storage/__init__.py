@@ -1,0 +1,60 @@
+"""The only package that reads or writes files of ours: whole or not at all, hashed, bounded.
+
+A file appears under its name only when all its bytes are on the disk, and a folder only when
+its manifest (size and sha256 of every file) is. Whatever a crash, a kill or a full disk leaves
+behind is the old state or the new one, next to `.name.tmp-<pid>` leftovers that nobody reads.
+What is read is a regular file of bounded size, read once, checked, then parsed. What the bytes
+mean is left to the modules that own the formats.
+"""
+
+from bardling.storage.files import (
+    DEFAULT_LIMIT,
+    JSON_LIMIT,
+    append_line,
+    atomic_file,
+    exists,
+    open_file,
+    read_bytes,
+    read_json,
+    read_text,
+    sha256,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from bardling.storage.folders import (
+    MANIFEST,
+    is_published,
+    publish_folder,
+    read_folder,
+    remove_folder,
+    remove_leftovers,
+    set_aside,
+)
+from bardling.storage.strict_json import Json, json_bytes, parse_json
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "JSON_LIMIT",
+    "MANIFEST",
+    "Json",
+    "append_line",
+    "atomic_file",
+    "exists",
+    "is_published",
+    "json_bytes",
+    "open_file",
+    "parse_json",
+    "publish_folder",
+    "read_bytes",
+    "read_folder",
+    "read_json",
+    "read_text",
+    "remove_folder",
+    "remove_leftovers",
+    "set_aside",
+    "sha256",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]

@@ -1,0 +1,138 @@
+"""Single files: read once and bounded, written whole or not at all.
+
+Writing prepares a hidden sibling, waits until it is on the disk, and only then gives it the
+name, so that a reader (or the next start after a power cut) finds the old file or the new one.
+Folders of files that belong together are left to `folders`.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256 as _sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from bardling.errors import StorageError
+from bardling.storage import disk
+from bardling.storage.strict_json import Json, json_bytes, parse_json
+
+DEFAULT_LIMIT = 8 * 2**30  # guards against accidents; no text or weights of ours are larger
+JSON_LIMIT = 16 * 2**20
+
+
+def sha256(data: bytes) -> str:
+    """Return the sha256 of `data` in hexadecimal."""
+    return _sha256(data).hexdigest()
+
+
+def exists(path: Path) -> bool:
+    """Say whether something is at `path`; a name that no file can have is simply not there."""
+    try:
+        return path.exists()
+    except OSError:  # too long, or behind a folder that may not be entered
+        return False
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; a pipe or device, which could wait for ever, is refused."""
+    with disk.stating("read", path):
+        descriptor = disk.open_descriptor(path, os.O_RDONLY)
+        if not disk.is_regular(descriptor):
+            os.close(descriptor)
+            raise StorageError(f"{path} is a folder, pipe or device: a file was expected")
+        file = os.fdopen(descriptor, "rb")
+    with file:
+        yield file
+
+
+def read_bytes(path: Path, *, limit_bytes: int = DEFAULT_LIMIT) -> bytes:
+    """Read a regular file of at most `limit_bytes` in one go."""
+    with open_file(path) as file, disk.stating("read", path):
+        size = os.fstat(file.fileno()).st_size
+        if size > limit_bytes:
+            raise StorageError(f"{path} has {size:,} bytes: at most {limit_bytes:,} were expected")
+        data = file.read(size + 1)  # bounded even if someone is still writing to it
+    if len(data) != size:
+        raise StorageError(f"{path} had {size:,} bytes and changed while it was read: try again")
+    return data
+
+
+def read_text(path: Path, *, limit_bytes: int = DEFAULT_LIMIT) -> str:
+    """Read strict UTF-8, with the line ends as they are."""
+    data = read_bytes(path, limit_bytes=limit_bytes)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{path} is not UTF-8: see its byte {error.start:,}") from error
+
+
+def read_json(path: Path, *, limit_bytes: int = JSON_LIMIT) -> Json:
+    """Read a JSON file as strictly as `parse_json` does."""
+    return parse_json(read_bytes(path, limit_bytes=limit_bytes), str(path))
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a seekable file that takes the place of `path` when the block ends well.
+
+    If the block raises, the old file stays as it was. Missing parent folders are made.
+    """
+    with _replacing(path, None) as file:
+        yield file
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` as the whole of `path`, or leave `path` as it was."""
+    with _replacing(path, len(data)) as file:
+        disk.write(file, data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` in UTF-8, with the line ends as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as `json_bytes` has it."""
+    write_bytes(path, json_bytes(value))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a log, in one write and without waiting for the disk.
+
+    A last line that an earlier crash cut short is closed first, so that it stays alone.
+    """
+    data = line.encode("utf-8") + b"\n"
+    with disk.stating("append to", path, len(data)):
+        descriptor = disk.open_descriptor(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        try:
+            if not disk.is_regular(descriptor):
+                raise StorageError(f"{path} is a pipe or device: a file was expected")
+            size = os.fstat(descriptor).st_size
+            if size > 0 and os.pread(descriptor, 1, size - 1) != b"\n":
+                data = b"\n" + data
+            n_written = os.write(descriptor, data)
+        finally:
+            os.close(descriptor)
+    if n_written != len(data):
+        raise StorageError(
+            f"could append only {n_written} of {len(data)} bytes to {path}: make room on the disk"
+        )
+
+
+@contextmanager
+def _replacing(path: Path, n_bytes: int | None) -> Iterator[BinaryIO]:
+    temporary = disk.temporary_name(path)
+    with disk.stating("write", path, n_bytes):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with disk.create(temporary) as file:
+                yield file
+                disk.fsync_file(file)
+            disk.rename(temporary, path)
+        except BaseException:
+            with suppress(OSError):  # the first error is the one to tell
+                disk.unlink(temporary)
+            raise
+        disk.fsync_folder(path.parent)

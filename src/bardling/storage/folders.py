@@ -1,0 +1,165 @@
+"""Folders of files that belong together: complete with a manifest, or not there.
+
+`publish_folder` prepares everything under a hidden name, writes the manifest last, and renames;
+`remove_folder` goes the other way. So a folder under its own name is always whole, and
+`read_folder` proves it, file by file, before anyone parses a byte. Which of several folders is
+the newest or the best is left to the caller.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from bardling.errors import StorageError
+from bardling.storage import disk
+from bardling.storage.files import read_bytes, read_json, sha256
+from bardling.storage.strict_json import Json, json_bytes
+
+MANIFEST = "manifest.json"
+_LEFTOVER = re.compile(r"\..+\.tmp-([1-9][0-9]{0,8})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def publish_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files`, by plain name, and their manifest as `folder`, which appears when complete.
+
+    A folder that is already there is never overwritten. Missing parent folders are made.
+    """
+    for name in files:
+        _require_plain(name, folder)
+    if folder.exists():
+        raise StorageError(f"{folder} is already there and is never overwritten: remove it first")
+    entries = {name: {"bytes": len(data), "sha256": sha256(data)} for name, data in files.items()}
+    contents = {**files, MANIFEST: json_bytes({"files": entries})}
+    with disk.stating("write", folder, sum(map(len, contents.values()))):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _write_all(disk.temporary_name(folder), folder, contents)
+        disk.fsync_folder(folder.parent)
+
+
+def _write_all(temporary: Path, folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write `contents` in order, so the manifest last, under `temporary`, then rename it."""
+    try:
+        _remove(temporary)  # of an earlier attempt of this process
+        disk.make_folder(temporary)
+        for name, data in contents.items():
+            with disk.create(temporary / name) as file:
+                disk.write(file, data)
+                disk.fsync_file(file)
+        disk.fsync_folder(temporary)
+        disk.rename(temporary, folder)
+    except BaseException:
+        with suppress(OSError):  # the first error is the one to tell
+            _remove(temporary)
+        raise
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Read every file of a published folder once, and return only what its manifest vouches for.
+
+    Raises StorageError that names the file at the first deviation: something missing, too much,
+    of another size or of another hash.
+    """
+    entries = _read_manifest(folder)
+    with disk.stating("read", folder):
+        found = {path.name for path in folder.iterdir()} - {MANIFEST}
+    for name in sorted(found - entries.keys()):
+        raise StorageError(f"{folder / name} is not in {MANIFEST}, which lists {sorted(entries)}")
+    return {name: _read_entry(folder / name, *entry) for name, entry in entries.items()}
+
+
+def _read_entry(path: Path, n_bytes: int, expected: str) -> bytes:
+    data = read_bytes(path, limit_bytes=n_bytes)
+    if len(data) != n_bytes:
+        raise StorageError(f"{path} has {len(data):,} bytes: {n_bytes:,} were expected")
+    if (actual := sha256(data)) != expected:
+        raise StorageError(f"{path} is damaged: its sha256 is {actual}, expected {expected}")
+    return data
+
+
+def _read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
+    """Return size and sha256 by file name."""
+    path = folder / MANIFEST
+    match read_json(path):
+        case {"files": dict(files), **rest} if not rest:
+            return {name: _parse_entry(name, entry, path) for name, entry in files.items()}
+    raise StorageError(f'{path} is malformed: {{"files": ...}} was expected')
+
+
+def _parse_entry(name: str, entry: Json, path: Path) -> tuple[int, str]:
+    _require_plain(name, path)
+    match entry:
+        case {"bytes": int(size), "sha256": str(digest), **rest} if not (
+            rest or isinstance(size, bool) or size < 0 or not _SHA256.fullmatch(digest)
+        ):
+            return size, digest
+    raise StorageError(f"{path} is malformed: {name!r} needs its 'bytes' and its 'sha256'")
+
+
+def _require_plain(name: str, where: Path) -> None:
+    if name in ("", ".", "..", MANIFEST) or any(mark in name for mark in "/\\\0"):
+        raise StorageError(f"{where} cannot hold a file named {name!r}: use a plain file name")
+
+
+def is_published(folder: Path) -> bool:
+    """Say whether `folder` was published, without proving that its files are whole."""
+    return (folder / MANIFEST).is_file()
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of files so that it never looks whole in between.
+
+    It loses its name first and its manifest next, so whatever stops this in the middle leaves
+    the whole folder, or a leftover.
+    """
+    temporary = disk.temporary_name(folder)
+    with disk.stating("remove", folder):
+        _remove(temporary)
+        disk.rename(folder, temporary)
+        _remove(temporary)
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a folder that cannot be used, so that its name is free, and return its new path."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.damaged-{number}")).exists():
+        number += 1
+    with disk.stating("set aside", folder):
+        disk.rename(folder, aside)
+    return aside
+
+
+def remove_leftovers(parent: Path) -> int:
+    """Remove what dead processes, or this one, left in `parent`, and return how many."""
+    n_removed = 0
+    if not parent.is_dir():
+        return n_removed
+    with disk.stating("tidy", parent):
+        for path in sorted(parent.iterdir()):
+            match = _LEFTOVER.fullmatch(path.name)
+            if match and (int(match[1]) == os.getpid() or not _is_alive(int(match[1]))):
+                _remove(path)
+                n_removed += 1
+    return n_removed
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # alive, and someone else's
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder of files with its manifest first; absent is fine."""
+    if path.is_dir() and not path.is_symlink():
+        for child in sorted(path.iterdir(), key=lambda child: child.name != MANIFEST):
+            disk.unlink(child)
+        disk.remove_folder(path)
+    elif path.exists() or path.is_symlink():
+        disk.unlink(path)

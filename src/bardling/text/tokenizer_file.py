@@ -1,0 +1,89 @@
+"""Tokenizers on the disk, in the format of Hugging Face, and by name on the command line.
+
+Every run, checkpoint and export holds the same two files: `tokenizer.json`, which `tokenizers`
+and transformers.js open, and `tokenizer_config.json`, without which transformers' AutoTokenizer
+guesses a class and silently gives other ids. What stands in them is left to each tokenizer.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from bardling.errors import StorageError, TokenizerError, UsageError, nearest
+from bardling.storage import Json, exists, json_bytes, parse_json, read_bytes, write_bytes
+from bardling.text.characters import CharacterTokenizer
+from bardling.text.tokenizer import END_TOKEN, Tokenizer
+
+FILE = "tokenizer.json"
+CONFIG_FILE = "tokenizer_config.json"
+
+_LIMIT_BYTES = 64 * 2**20  # the largest published vocabularies take a quarter of this
+_READERS = {"WordLevel": CharacterTokenizer.from_json}
+_NAMES = ("char", "bpe:3000", "gpt2")
+_NOT_BUILT_YET = re.compile(r"bpe(:.*)?|gpt2")
+
+
+def train_tokenizer(name: str, texts: Iterable[str], *, end_token: bool) -> Tokenizer:
+    """Return the tokenizer that `--tokenizer name` means.
+
+    "char" is trained on `texts`, with an end token if asked for. A path to a tokenizer.json, or
+    to a folder that holds one (a run, for instance), is loaded as it is.
+    """
+    if name == "char":
+        return CharacterTokenizer.train(texts, end_token=end_token)
+    if _NOT_BUILT_YET.fullmatch(name):
+        raise UsageError(
+            f"the tokenizer '{name}' comes with the BPE tokenizer, which is not built yet: "
+            "use 'char' or the path of a tokenizer.json"
+        )
+    if exists(Path(name)):
+        return load_tokenizer(Path(name))
+    raise UsageError(
+        f"'{name}' is not a tokenizer: use {', '.join(_NAMES)}, a tokenizer.json or a folder "
+        f"that holds one{nearest(name, _NAMES)}"
+    )
+
+
+def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
+    """Return the files of `tokenizer` by name, as every run and checkpoint holds them."""
+    config: dict[str, Json] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,  # or decoding would drop spaces before commas
+    }
+    if tokenizer.end_token is not None:
+        config |= {"bos_token": END_TOKEN, "eos_token": END_TOKEN}
+    return {FILE: json_bytes(tokenizer.to_json()), CONFIG_FILE: json_bytes(config)}
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write the files of `tokenizer` into `folder`, which is made if it is missing."""
+    for name, data in tokenizer_files(tokenizer).items():
+        write_bytes(folder / name, data)
+
+
+def parse_tokenizer(data: bytes) -> Tokenizer:
+    """Return the tokenizer that a tokenizer.json describes; what we cannot promise is refused."""
+    try:
+        value = parse_json(data, FILE)
+    except StorageError as error:
+        raise TokenizerError(str(error)) from error
+    match value:
+        case {"model": {"type": str(kind)}} if kind in _READERS:
+            return _READERS[kind](value)
+        case {"model": {"type": str(kind)}}:
+            raise TokenizerError(
+                f"{FILE} holds a model of type {kind[:40]!r}: "
+                f"this version reads {', '.join(_READERS)}"
+            )
+    raise TokenizerError(f"{FILE} does not say what 'model' it holds: save it again")
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Load a tokenizer.json, or the one in a folder; errors name the file."""
+    file = path / FILE if path.is_dir() else path
+    if not exists(file):
+        raise TokenizerError(f"{file} is not there: give a {FILE} or a folder that holds one")
+    try:
+        return parse_tokenizer(read_bytes(file, limit_bytes=_LIMIT_BYTES))
+    except TokenizerError as error:
+        raise TokenizerError(f"{file}: {error}") from error

@@ -1,0 +1,1 @@
+"""From batches to better weights: settings, objective, schedule, optimizer, loop."""

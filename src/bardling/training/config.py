@@ -1,0 +1,135 @@
+"""How a model is trained, as frozen values. No torch here.
+
+A budget is what the user is willing to spend; it becomes a number of optimizer steps before the
+first of them, and everything else (schedule, evaluation, checkpoints) follows from that number.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from bardling.errors import ConfigError, UsageError
+
+Schedule = Literal["constant", "exponential", "cosine", "linear"]
+
+_BUDGET = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)([kKMG]?)\s*(steps?|tokens?|epochs?|s|m|h)")
+_SCALE = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """AdamW (Loshchilov and Hutter 2019): decay acts on matrices only, never through Adam."""
+
+    lr: float = 1e-3
+    """Highest learning rate."""
+    beta1: float = 0.9
+    """Memory of the gradient."""
+    beta2: float = 0.95
+    """Memory of its square."""
+    eps: float = 1e-8
+    """Added to the root of the second moment."""
+    weight_decay: float = 0.1
+    """Share of each matrix taken away per step, times the learning rate."""
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "eps", "weight_decay"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name} is {value}; it must be a finite number, at least 0")
+        if self.eps == 0:
+            raise ConfigError("eps is 0; a token not seen yet would divide 0 by 0, so give 1e-8")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """The settings of one training run."""
+
+    budget: str = "2000steps"
+    """What to spend: 2000steps, 20Mtokens or 3epochs."""
+    total_steps: int = 0
+    """The budget in optimizer steps; 0 until the run has worked it out."""
+    batch_size: int = 32
+    """Sequences per optimizer step, over all accumulated parts."""
+    accumulate: int = 1
+    """Parts into which a batch is cut to save memory; the result is the same."""
+    schedule: Schedule = "linear"
+    """How the learning rate falls after warm-up."""
+    warmup_fraction: float = 0.05
+    """Share of the run in which the learning rate rises from zero."""
+    min_lr_fraction: float = 0.0
+    """What is left of the learning rate at the end (constant: unused)."""
+    clip_norm: float = 1.0
+    """Longest gradient, over all parameters together; 0 turns clipping off."""
+    eval_interval_steps: int = 0
+    """Steps between validations, each with a checkpoint; 0 takes a tenth of the run."""
+    checkpoint_interval_steps: int = 0
+    """Steps between further checkpoints; 0 writes none but those of the validations."""
+    patience: int = 0
+    """Stop after this many validations in a row without a new best; 0 never stops early."""
+    keep_last: int = 2
+    """Newest checkpoints to keep, besides step 0 and the best."""
+    keep_at: tuple[int, ...] = ()
+    """Steps whose checkpoints are kept for good."""
+    log_interval_steps: int = 10
+    """Steps between lines in metrics.jsonl."""
+    sample_tokens: int = 200
+    """Tokens of the sample that is written at each validation."""
+    seed: int = 0
+    """Decides first weights, batches and dropout."""
+
+    def __post_init__(self) -> None:
+        least = {
+            "batch_size": 1, "accumulate": 1, "total_steps": 0, "eval_interval_steps": 0,
+            "checkpoint_interval_steps": 0, "patience": 0, "keep_last": 1, "log_interval_steps": 1,
+            "sample_tokens": 0, "seed": 0,
+        }  # fmt: skip
+        for name, smallest in least.items():
+            if getattr(self, name) < smallest:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}; it must be at least {smallest}"
+                )
+        for name in ("warmup_fraction", "min_lr_fraction"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be in [0, 1]")
+        if not (math.isfinite(self.clip_norm) and self.clip_norm >= 0):
+            raise ConfigError(f"clip_norm is {self.clip_norm}; it must be a finite number, or 0")
+        if self.schedule == "exponential" and self.min_lr_fraction == 0.0:
+            raise ConfigError("an exponential schedule never reaches 0; give min_lr_fraction")
+        if self.accumulate > self.batch_size:
+            raise ConfigError(
+                f"batch_size {self.batch_size} cannot be cut into {self.accumulate} parts"
+            )
+        if min(self.keep_at, default=0) < 0:
+            raise ConfigError(f"keep_at names step {min(self.keep_at)}; steps count from 0")
+        steps_of_budget(self.budget, batch_tokens=1, train_tokens=1)
+
+    @property
+    def eval_steps(self) -> int:
+        """Steps between validations."""
+        return self.eval_interval_steps or max(1, self.total_steps // 10)
+
+
+def steps_of_budget(budget: str, *, batch_tokens: int, train_tokens: int) -> int:
+    """Turn a budget into optimizer steps, rounded up, at least one.
+
+    `batch_tokens` are the tokens of one step, `train_tokens` those of one epoch. Raises
+    `UsageError` when the text is no budget.
+    """
+    match = _BUDGET.fullmatch(budget.strip())
+    if match is None:
+        raise UsageError(f"'{budget}' is no budget; write it as 2000steps, 20Mtokens or 3epochs")
+    amount, unit = Fraction(match[1]) * _SCALE[match[2]], match[3].rstrip("s")
+    if unit in ("", "m", "h"):
+        raise UsageError(
+            f"a budget in time ('{budget}') is not built yet; "
+            "write it as 2000steps, 20Mtokens or 3epochs"
+        )
+    if amount <= 0:
+        raise UsageError(f"the budget '{budget}' buys nothing; write it as 2000steps, say")
+    tokens = amount * {"step": batch_tokens, "token": 1, "epoch": train_tokens}[unit]
+    return math.ceil(tokens / batch_tokens)

@@ -1,0 +1,33 @@
+"""What training makes small: the loss of a model on a batch.
+
+An objective takes (model, batch) and returns the *sum* of the losses; dividing by the number of
+targets is left to whoever knows how many the whole batch has, so that accumulated parts weigh
+as much as their tokens.
+"""
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from bardling.data.batches import IGNORE, Batch
+from bardling.model.dropout import SILENCE, Noise, Silence
+from bardling.model.gpt import GPT
+
+Objective = Callable[[GPT, Batch], Float[Tensor, ""]]
+
+
+def next_token_loss(
+    model: GPT, batch: Batch, noise: Noise | Silence = SILENCE
+) -> Float[Tensor, ""]:
+    """Return the summed cross-entropy of the targets, in nats; `IGNORE` targets count nothing."""
+    logits = model(batch.inputs, noise=noise)
+    return F.cross_entropy(
+        logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum"
+    )
+
+
+def pretraining_loss(model: GPT, batch: Batch) -> Float[Tensor, ""]:
+    """Return `next_token_loss` with this batch's dropout: the objective of a training step."""
+    return next_token_loss(model, batch, Noise(batch.row_keys))

@@ -1,0 +1,75 @@
+"""Where a run stands between two steps, as a value: what a checkpoint's state.json holds."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bardling.errors import CheckpointError
+from bardling.training.step import StepResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """The counts that go on when a run does. No torch here."""
+
+    threads: int
+    """Threads used; another number may round differently."""
+    torch_version: str
+    """Build of torch, which may round differently too."""
+    step: int = 0
+    """Optimizer steps done."""
+    tokens: int = 0
+    """Tokens trained on, repeats counted."""
+    seconds: float = 0.0
+    """Time in training steps, over all sittings."""
+    val_loss: float | None = None
+    """Last validation loss in nats per token."""
+    best_step: int = 0
+    """The step whose validation loss was the lowest."""
+    best_val_loss: float | None = None
+    validations_since_best: int = 0
+    """Validations in a row that brought no new best."""
+
+    @classmethod
+    def from_json(cls, values: Any) -> "RunState":
+        """Read what `dataclasses.asdict` wrote."""
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise CheckpointError(f"state.json does not say where a run stood: {error}") from error
+
+    def after_step(self, result: StepResult, seconds: float) -> "RunState":
+        """Return the state one optimizer step later."""
+        return replace(
+            self,
+            step=result.step,
+            tokens=self.tokens + result.tokens,
+            seconds=self.seconds + seconds,
+        )
+
+    def after_validation(self, val_loss: float) -> "RunState":
+        """Return the state with a validation at this step counted.
+
+        A tie is no new best, and neither is a loss that is not finite.
+        """
+        known = finite(val_loss)
+        if known is not None and (self.best_val_loss is None or known < self.best_val_loss):
+            return replace(
+                self,
+                val_loss=known,
+                best_step=self.step,
+                best_val_loss=known,
+                validations_since_best=0,
+            )
+        waited = self.validations_since_best + 1
+        return replace(self, val_loss=known, validations_since_best=waited)
+
+    @property
+    def place(self) -> dict[str, int | float]:
+        """What every line of the log begins with."""
+        return {"step": self.step, "tokens": self.tokens, "seconds": round(self.seconds, 3)}
+
+
+def finite(value: float) -> float | None:
+    """Return a number that JSON can hold, or None for infinity and NaN."""
+    return value if math.isfinite(value) else None

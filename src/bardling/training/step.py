@@ -1,0 +1,21 @@
+"""What one optimizer step did, as those who watch a run see it. No torch here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """One step's figures."""
+
+    step: int
+    """Steps done, this one included."""
+    loss: float
+    """Mean loss of the batch in nats per token, before the step."""
+    grad_norm: float
+    """Length of the whole gradient before clipping."""
+    lr: float
+    """Learning rate of this step."""
+    tokens: int
+    """Targets in the batch."""
+    applied: bool
+    """False when loss or gradient was not finite and the weights were left alone."""

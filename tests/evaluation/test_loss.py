@@ -1,0 +1,92 @@
+"""One protocol for every loss: each token after the first is predicted once, without dropout."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bardling.errors import CorpusError
+from bardling.evaluation.loss import Evaluation, evaluate
+from bardling.model.config import ModelConfig
+from bardling.model.gpt import GPT
+
+VOCAB, BLOCK = 9, 5
+TOKENS = np.random.default_rng(1).integers(0, VOCAB, 300).astype(np.uint16)
+
+
+def model_of(dropout=0.0):
+    config = ModelConfig(
+        vocab_size=VOCAB, block_size=BLOCK, n_layer=1, n_head=2, n_embd=8, dropout=dropout,
+        init="plain",
+    )  # fmt: skip
+    return GPT(config).double()
+
+
+def nats_of_windows(model, tokens, starts):
+    """Sum the nats over windows, one at a time and unpadded."""
+    total, count = 0.0, 0
+    ids = [int(token) for token in tokens]
+    for start in starts:
+        inputs, targets = ids[start : start + BLOCK], ids[start + 1 : start + BLOCK + 1]
+        inputs = inputs[: len(targets)]
+        for row, target in zip(model(torch.tensor([inputs]))[0].tolist(), targets, strict=True):
+            total += math.log(sum(math.exp(score) for score in row)) - row[target]
+            count += 1
+    return total, count
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+@pytest.mark.parametrize("n_tokens", [2, BLOCK, BLOCK + 1, BLOCK + 2, 4 * BLOCK + 1, 23, 101])
+def test_every_token_after_the_first_is_predicted_once(n_tokens, batch_size):
+    model, tokens = model_of(), TOKENS[:n_tokens]
+    total, count = nats_of_windows(model, tokens, range(0, n_tokens - 1, BLOCK))
+    result = evaluate(model, tokens, batch_size=batch_size)
+    assert result.tokens == count == n_tokens - 1
+    assert result.loss == pytest.approx(total / count, rel=1e-12)
+    assert result.perplexity == pytest.approx(math.exp(total / count), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "starts"),
+    [
+        (4 * BLOCK, [0, 25, 50, 75]),
+        (4 * BLOCK + 3, [0, 25, 50, 75]),
+        (3 * BLOCK, [0, 30, 65]),
+        (BLOCK, [0]),
+        (1, [0]),
+        (10_000, list(range(0, 100, BLOCK))),
+    ],
+)
+def test_a_part_is_spread_evenly_over_the_text(max_tokens, starts):
+    model, tokens = model_of(), TOKENS[:101]  # 20 windows
+    total, count = nats_of_windows(model, tokens, starts)
+    result = evaluate(model, tokens, batch_size=3, max_tokens=max_tokens)
+    assert result.tokens == count
+    assert result.loss == pytest.approx(total / count, rel=1e-12)
+
+
+@pytest.mark.parametrize("n_tokens", [0, 1])
+def test_too_short_a_text_is_refused(n_tokens):
+    with pytest.raises(CorpusError, match=f"^{n_tokens} token"):
+        evaluate(model_of(), TOKENS[:n_tokens], batch_size=2)
+
+
+def test_dropout_plays_no_part():
+    plain = evaluate(model_of(), TOKENS, batch_size=4)
+    assert evaluate(model_of(dropout=0.5), TOKENS, batch_size=4) == plain
+    assert evaluate(model_of(dropout=0.5).train(), TOKENS, batch_size=4) == plain
+
+
+def test_no_gradient_is_made_or_lost():
+    model = model_of()
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    evaluate(model, TOKENS, batch_size=4)
+    assert torch.is_grad_enabled()
+    assert all(torch.equal(p.grad, torch.ones_like(p)) for p in model.parameters())
+
+
+def test_a_hopeless_loss_still_has_a_perplexity():
+    assert math.isfinite(Evaluation(loss=1e6, tokens=1).perplexity)
+    assert math.isnan(Evaluation(loss=math.nan, tokens=1).perplexity)

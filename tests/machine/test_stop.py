@@ -1,0 +1,119 @@
+"""The first signal asks, the second insists; all signals here are real."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from bardling.machine.stop import SIGNALS, StopRequest
+
+CHILD = """
+import time
+from bardling.machine.stop import StopRequest
+with StopRequest() as stop:
+    print("ready", flush=True)
+    while not stop:
+        time.sleep(0.005)
+    print("asked", stop.signal_number, flush=True)
+    while True:
+        time.sleep(0.005)
+"""
+
+
+@contextmanager
+def recorded(number):
+    """Count the signals that reach the handler which was there before."""
+    seen = []
+    before = signal.signal(number, lambda n, frame: seen.append(n))
+    try:
+        yield seen
+    finally:
+        signal.signal(number, before)
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+    time.sleep(0.001)  # Python runs the handler between two of its instructions
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_only_raises_the_flag(number):
+    with recorded(number) as seen, StopRequest() as stop:
+        assert not stop and stop.signal_number == 0
+        send(number)
+        assert stop and stop.signal_number == number
+        assert seen == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_second_signal_means_what_it_meant_before(number):
+    with recorded(number) as seen, StopRequest() as stop:
+        send(number)
+        send(number)
+        assert seen == [number] and stop.signal_number == number
+
+
+def test_after_one_signal_the_other_kind_insists_too():
+    with recorded(signal.SIGTERM) as seen, StopRequest() as stop:
+        send(signal.SIGINT)
+        send(signal.SIGTERM)
+        assert seen == [signal.SIGTERM] and stop.signal_number == signal.SIGINT
+
+
+def test_a_second_interrupt_raises_keyboard_interrupt():
+    with pytest.raises(KeyboardInterrupt), StopRequest():
+        send(signal.SIGINT)
+        send(signal.SIGINT)
+
+
+@pytest.mark.parametrize("signals", [[], [signal.SIGINT], [signal.SIGTERM]])
+def test_the_handlers_are_restored(signals):
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with StopRequest() as stop:
+        installed = [signal.getsignal(number) for number in SIGNALS]
+        assert not set(installed) & set(before)
+        for number in signals:
+            send(number)
+        assert bool(stop) == bool(signals)
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_the_handlers_are_restored_after_an_error():
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with pytest.raises(ZeroDivisionError), StopRequest():
+        _ = 1 / 0
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_another_thread_installs_nothing():
+    before = [signal.getsignal(number) for number in SIGNALS]
+    inside = []
+
+    def work():
+        with StopRequest() as stop:
+            inside.append((bool(stop), [signal.getsignal(number) for number in SIGNALS]))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert inside == [(False, before)]
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_process_lives_through_the_first_signal_and_dies_of_the_second(number):
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with child:
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        assert child.stdout.readline() == f"asked {int(number)}\n"
+        assert child.poll() is None
+        child.send_signal(number)
+        assert child.wait(timeout=20) == -number

@@ -1,0 +1,48 @@
+"""Presets: every one is legal, sized as its source says, and found by name."""
+
+import pytest
+
+from bardling.data.corpora import CORPORA
+from bardling.errors import UsageError
+from bardling.model.size import count_parameters
+from bardling.presets import PRESETS, config_for, find_preset
+from bardling.training.schedule import lr_fraction_of_step
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_is_complete(name):
+    preset = find_preset(name)
+    assert preset.about
+    assert preset.config.data.corpus in CORPORA
+    assert count_parameters(preset.config.model).total > 0
+
+
+def test_seed_001_has_the_parameters_it_states():
+    assert count_parameters(find_preset("seed-001").config.model).total == 1_827_137
+
+
+def test_seed_000_is_what_its_text_says():
+    config = find_preset("seed-000").config
+    model, training = config.model, config.training
+    assert (model.n_embd, model.n_layer, model.n_head, model.head_width) == (384, 6, 8, 48)
+    assert (model.block_size, model.dropout, model.feedforward) == (64, 0.2, "relu")
+    assert (model.position, model.norm, model.norm_place) == ("learned", "layernorm", "before")
+    assert (training.batch_size, training.budget, config.optimizer.lr) == (1024, "5000steps", 1e-4)
+    end = config.with_overrides(total_steps=5000).training
+    assert 1e-4 * lr_fraction_of_step(end, 5000) == pytest.approx(7.788e-5, rel=1e-4)
+
+
+def test_presets_of_seeds_name_their_assumptions():
+    assert all(find_preset(name).assumptions for name in PRESETS if name.startswith("seed-"))
+
+
+def test_words_after_train(tmp_path):
+    assert config_for("seed-001") == find_preset("seed-001").config
+    assert config_for("sums").data.corpus == "sums"
+    text = tmp_path / "my.txt"
+    text.write_text("hello")
+    assert config_for(str(text)).data.corpus == str(text)
+    with pytest.raises(UsageError, match="no preset, no corpus and no file, did you mean 'seed-0"):
+        config_for("seed001")
+    with pytest.raises(UsageError, match="no preset 'x'; there are demo"):
+        find_preset("x")

@@ -1,0 +1,246 @@
+"""A whole run on a small text: what it writes, when it validates, keeps, stops and gives up."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import Listener, tiny_config, write_text
+
+import bardling.run as run_module
+from bardling import storage
+from bardling.checkpoint import load_checkpoint
+from bardling.errors import CorpusError, StorageError, TrainingDiverged
+from bardling.evaluation.loss import evaluate
+from bardling.run import Trainer, resume_run, start_run
+from bardling.run_folder import RunFolder
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    return write_text(tmp_path)
+
+
+def train(text: Path, name: str = "demo", **overrides) -> tuple[RunFolder, Listener]:
+    run, listener = RunFolder(text.parent / "runs" / name), Listener()
+    start_run(tiny_config(text, **overrides), run, data_dir=None, watcher=listener)
+    return run, listener
+
+
+def test_a_run_leaves_everything_it_promises(text):
+    run, listener = train(text)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "metrics.jsonl",
+                 "samples.md", "result.json", "tokens/train.bin", "tokens/val.bin"):  # fmt: skip
+        assert (run.path / name).is_file(), name
+    assert run.steps() == [0, 8, 12]
+    lines = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in steps] == list(range(1, 13))
+    expected = {"step", "tokens", "seconds", "loss", "lr", "grad_norm", "tokens_per_second"}
+    assert all(line.keys() == expected for line in steps)
+    assert [line["tokens"] for line in steps] == [128 * k for k in range(1, 13)]
+    validations = [line for line in lines if "val_loss" in line]
+    assert [line["step"] for line in validations] == [0, 4, 8, 12]
+    assert all("train_loss" in line for line in validations)
+    assert "## Step 12, validation loss" in run.samples_path.read_text()
+    assert listener.facts[0].decayed < listener.facts[0].parameters
+    assert listener.results[-1].step == 12
+
+
+def test_the_result_is_measured_on_the_whole_split(text):
+    run, listener = train(text, dropout=0.3)
+    result = run.result()
+    assert result == listener.ends[0]
+    assert result["stopped"] == "budget" and result["last"]["step"] == 12
+    best = load_checkpoint(run.checkpoint_path(result["best"]["step"]))
+    tokens = Trainer(run, Listener()).validation.val
+    whole = evaluate(best.build_model(), tokens, batch_size=3)
+    assert whole.tokens == len(tokens) - 1
+    assert result["best"]["val_loss"] == pytest.approx(whole.loss, abs=1e-6)
+
+
+def test_settings_that_a_run_works_out_are_written_before_its_first_step(text):
+    run, _ = train(text, budget="2epochs", batch_size=32)
+    config = run.config()
+    tokens = len(Trainer(run, Listener()).validation.train)
+    assert config.training.total_steps == -(-2 * tokens // (32 * 16))
+    assert config.model.vocab_size == len(set(text.read_text()))
+
+
+def test_retention_keeps_first_last_best_and_the_named(text):
+    run, _ = train(text, budget="20steps", eval_interval_steps=2, keep_last=3, keep_at=(3, 6))
+    best = load_checkpoint(run.checkpoint_path(20)).state.best_step
+    assert run.steps() == sorted({0, 3, 6, 16, 18, 20, best})
+
+
+def test_the_best_checkpoint_outlives_rotation(text, monkeypatch):
+    losses = iter([3.0, 1.0, 2.0, 2.1, 2.2, 2.3])
+    real = run_module.Validation.during_run
+
+    def scripted(self, model):
+        train, val = real(self, model)
+        return train, replace(val, loss=next(losses))
+
+    monkeypatch.setattr(run_module.Validation, "during_run", scripted)
+    run, _ = train(text, budget="10steps", eval_interval_steps=2, keep_last=1)
+    assert run.steps() == [0, 2, 10]
+    assert run.result()["best"]["step"] == 2
+
+
+def test_patience_ends_a_run_and_resuming_it_does_not_go_on(text, monkeypatch):
+    losses = iter([3.0, 2.0, 2.5, 2.5, 2.5, 2.5])
+    real = run_module.Validation.during_run
+
+    def scripted(self, model):
+        train, val = real(self, model)
+        return train, replace(val, loss=next(losses))
+
+    monkeypatch.setattr(run_module.Validation, "during_run", scripted)
+    run, _ = train(text, budget="40steps", eval_interval_steps=4, patience=2)
+    assert run.result()["stopped"] == "early" and run.result()["last"]["step"] == 12
+    run.result_path.unlink()  # as if it had been killed before it could say so
+    resume_run(run, Listener())
+    assert run.result()["stopped"] == "early" and run.result()["last"]["step"] == 12
+
+
+def test_a_run_that_has_ended_is_left_alone(text):
+    run, _ = train(text)
+    before = run.metrics_path.read_bytes()
+    listener = Listener()
+    resume_run(run, listener)
+    assert listener.notes == ["demo has ended already, at step 12"]
+    assert run.metrics_path.read_bytes() == before
+
+
+def test_validations_use_a_fixed_subset_where_the_whole_would_cost_too_much(text):
+    run, listener = train(text, batch_size=4, eval_interval_steps=6)
+    subset = listener.facts[0].val_subset_tokens
+    assert subset == int(0.075 * 6 * 4 * 16)
+    assert {r["val_tokens"] for r in listener.records} == {16}
+    generous, listener = train(text, "generous", batch_size=64, eval_interval_steps=12)
+    assert listener.facts[0].val_subset_tokens is None
+    assert generous.result()["last"]["val_loss"] == pytest.approx(listener.records[-1]["val_loss"])
+
+
+def poison(monkeypatch, steps: set[int]) -> None:
+    """Make the loss of these steps (counted from 0) NaN, as an overflow would."""
+    real = run_module.pretraining_loss
+    calls = iter(range(10_000))
+
+    def sometimes_nan(model, batch):
+        loss = real(model, batch)
+        return loss * float("nan") if next(calls) in steps else loss
+
+    monkeypatch.setattr(run_module, "pretraining_loss", sometimes_nan)
+
+
+def test_one_bad_step_changes_nothing_and_the_run_goes_on(text, monkeypatch):
+    poison(monkeypatch, {5})
+    run, listener = train(text)
+    record = next(r for r in run.metrics() if r["step"] == 6 and "loss" in r)
+    assert record["loss"] is None and record["grad_norm"] is None
+    assert "step 6: loss or gradient not finite, not applied" in listener.notes
+    assert run.result()["last"]["step"] == 12
+
+
+def test_three_bad_steps_in_a_row_stop_the_run_and_leave_the_last_good_checkpoint(
+    text, monkeypatch
+):
+    poison(monkeypatch, {4, 5, 6})
+    with pytest.raises(TrainingDiverged, match="steps 5 to 7; the weights are those of step 4"):
+        train(text)
+    run = RunFolder(text.parent / "runs" / "demo")
+    assert run.steps() == [0, 4]
+    weights = load_checkpoint(run.checkpoint_path(4)).weights
+    assert all(torch.isfinite(w).all() for w in weights.values())
+    assert run.result() is None
+
+
+def test_a_validation_that_is_not_finite_is_no_best(text, monkeypatch):
+    real = run_module.Validation.during_run
+    calls = iter(range(100))
+
+    def scripted(self, model):
+        train, val = real(self, model)
+        return train, replace(val, loss=float("nan")) if next(calls) == 2 else val
+
+    monkeypatch.setattr(run_module.Validation, "during_run", scripted)
+    run, _ = train(text)
+    assert [r["val_loss"] for r in run.metrics() if "val_loss" in r][2] is None
+    assert run.result()["best"]["step"] != 8
+
+
+def test_a_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_used(text):
+    whole, _ = train(text, "whole")
+    run, _ = train(text)
+    run.result_path.unlink()
+    weights = run.checkpoint_path(12) / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 1
+    weights.write_bytes(bytes(data))
+    listener = Listener()
+    resume_run(run, listener)
+    assert "step-000012" in listener.notes[0] and "one before it is used" in listener.notes[0]
+    assert [r.step for r in listener.results] == [9, 10, 11, 12]
+    again = load_checkpoint(run.checkpoint_path(12))
+    same = load_checkpoint(whole.checkpoint_path(12))
+    assert all(torch.equal(again.weights[n], same.weights[n]) for n in same.weights)
+
+
+def test_a_failing_delete_is_a_note(text, monkeypatch):
+    def refuse(folder):
+        raise StorageError(f"{folder} cannot be removed")
+
+    monkeypatch.setattr(storage, "remove_folder", refuse)
+    run, listener = train(text, eval_interval_steps=2, keep_last=1)
+    assert run.steps() == [0, 2, 4, 6, 8, 10, 12]
+    assert any("an old checkpoint stays" in note for note in listener.notes)
+
+
+def test_a_full_disk_stops_the_run_and_leaves_older_checkpoints_whole(text, monkeypatch):
+    real = storage.publish_folder
+
+    def full(folder, files):
+        if folder.name == "step-000008":
+            raise StorageError(f"{folder}: no space left on device")
+        real(folder, files)
+
+    monkeypatch.setattr(storage, "publish_folder", full)
+    with pytest.raises(StorageError, match="no space left"):
+        train(text)
+    monkeypatch.setattr(storage, "publish_folder", real)
+    run = RunFolder(text.parent / "runs" / "demo")
+    assert run.steps() == [0, 4]
+    resume_run(run, Listener())
+    assert run.result()["last"]["step"] == 12
+
+
+def test_the_last_step_stands_for_a_best_that_is_gone(text, monkeypatch):
+    run, _ = train(text)
+    run.result_path.unlink()
+    best = load_checkpoint(run.checkpoint_path(12)).state.best_step
+    storage.remove_folder(run.checkpoint_path(best))
+    listener = Listener()
+    resume_run(run, listener)
+    assert run.result()["last"]["step"] == 12
+
+
+def test_too_short_a_corpus_is_said_with_numbers_before_anything_is_written(tmp_path):
+    short = tmp_path / "short.txt"
+    short.write_text("to be or not\n")
+    with pytest.raises(CorpusError, match=r"16"):
+        train(short)
+    assert not (tmp_path / "runs" / "demo" / "config.json").exists()
+    with pytest.raises(CorpusError):
+        short.write_text("abcdefghi" * 2)
+        train(short, block_size=4, val_fraction=0.01)
+
+
+def test_other_threads_are_told_on_resume(text, monkeypatch):
+    run, _ = train(text)
+    run.result_path.unlink()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    listener = Listener()
+    resume_run(run, listener)
+    assert "goes on with 77" in listener.notes[0] and "last bits" in listener.notes[0]
