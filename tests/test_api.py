@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import SETTINGS, Listener, write_text
 
 import bardling
 from bardling.errors import CheckpointError, CorpusError, TokenizerError, UsageError
+from tiny import SETTINGS, Listener, write_text
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,9 @@ def test_validation_loss_is_that_of_the_result(run):
 
 def test_prompts_are_read_with_warnings(run):
     prompt = run.prompt("one \N{GRINNING FACE} two" + " and two" * 9)
-    assert "1 character of the prompt are unknown" in prompt.warnings[0] or "1 character" in (
-        prompt.warnings[0]
+    assert (
+        "1 character of the prompt are unknown" in prompt.warnings[0]
+        or "1 character" in (prompt.warnings[0])
     )
     assert "only the last 16 are seen" in prompt.warnings[1]
 
@@ -127,7 +128,9 @@ def test_auto_resume_begins_goes_on_and_knows_the_end(text):
 
 
 def test_a_resumed_run_keeps_its_settings(run, text):
-    with pytest.raises(UsageError, match="keeps its settings, but batch_size is 4 here and 8 there"):
+    with pytest.raises(
+        UsageError, match="keeps its settings, but batch_size is 4 here and 8 there"
+    ):
         bardling.train(
             text, resume=run.folder.path, runs_dir=text.parent, **(SETTINGS | {"batch_size": 4})
         )

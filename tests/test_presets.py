@@ -28,8 +28,7 @@ def test_seed_000_is_what_its_text_says():
     assert (model.block_size, model.dropout, model.feedforward) == (64, 0.2, "relu")
     assert (model.position, model.norm, model.norm_place) == ("learned", "layernorm", "before")
     assert (training.batch_size, training.budget, config.optimizer.lr) == (1024, "5000steps", 1e-4)
-    end = config.with_overrides(total_steps=5000).training
-    assert 1e-4 * lr_fraction_of_step(end, 5000) == pytest.approx(7.788e-5, rel=1e-4)
+    assert 1e-4 * lr_fraction_of_step(training, 5000, 5000) == pytest.approx(7.788e-5, rel=1e-4)
 
 
 def test_presets_of_seeds_name_their_assumptions():

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import Listener, tiny_config, write_text
 
 import bardling.run as run_module
 from bardling import storage
@@ -15,6 +14,7 @@ from bardling.errors import CorpusError, StorageError, TrainingDiverged
 from bardling.evaluation.loss import evaluate
 from bardling.run import Trainer, resume_run, start_run
 from bardling.run_folder import RunFolder
+from tiny import Listener, tiny_config, write_text
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_settings_that_a_run_works_out_are_written_before_its_first_step(text):
     run, _ = train(text, budget="2epochs", batch_size=32)
     config = run.config()
     tokens = len(Trainer(run, Listener()).validation.train)
-    assert config.training.total_steps == -(-2 * tokens // (32 * 16))
+    assert config.total_steps == -(-2 * tokens // (32 * 16))
     assert config.model.vocab_size == len(set(text.read_text()))
 
 
@@ -114,7 +114,7 @@ def test_a_run_that_has_ended_is_left_alone(text):
 
 
 def test_validations_use_a_fixed_subset_where_the_whole_would_cost_too_much(text):
-    run, listener = train(text, batch_size=4, eval_interval_steps=6)
+    _run, listener = train(text, batch_size=4, eval_interval_steps=6)
     subset = listener.facts[0].val_subset_tokens
     assert subset == int(0.075 * 6 * 4 * 16)
     assert {r["val_tokens"] for r in listener.records} == {16}

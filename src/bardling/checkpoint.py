@@ -13,7 +13,7 @@ once, hashed, and only then parsed. A folder without a manifest is not a checkpo
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 
 from bardling import storage
 from bardling.config import RunConfig
-from bardling.errors import BardlingError, CheckpointError
+from bardling.errors import BardlingError, CheckpointError, StorageError
 from bardling.model.gpt import GPT
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer import Tokenizer
@@ -108,6 +108,16 @@ def load_newest(run: RunFolder, warn: Callable[[str], None]) -> Checkpoint | Non
     if steps:
         raise CheckpointError(f"none of the {len(steps)} checkpoints of {run.path} can be used")
     return None
+
+
+def prune_checkpoints(run: RunFolder, kept: Collection[int], warn: Callable[[str], None]) -> None:
+    """Remove the checkpoints of all steps that are not in `kept`; a failure is only told."""
+    for step in run.steps():
+        if step not in kept:
+            try:
+                storage.remove_folder(run.checkpoint_path(step))
+            except StorageError as error:
+                warn(f"an old checkpoint stays: {error}")
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:

@@ -24,6 +24,12 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: AdamW = field(default_factory=AdamW)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    total_steps: int = 0
+    """The budget in optimizer steps; 0 until the run has worked it out."""
+
+    def __post_init__(self) -> None:
+        if self.total_steps < 0:
+            raise ConfigError(f"total_steps is {self.total_steps}; it must be at least 0")
 
     def to_json(self) -> dict[str, Any]:
         """Return the config as JSON values."""
@@ -40,7 +46,7 @@ class RunConfig:
         Field names are unique over all parts, so no prefix is needed.
         """
         values = self.to_json()
-        parts = {name: part for part, group in values.items() for name in group}
+        parts = {name: part for part, name in settings(values)}
         for name, value in overrides.items():
             if name not in parts:
                 raise ConfigError(f"there is no setting '{name}'{nearest(name, parts)}")
@@ -53,15 +59,18 @@ def difference(mine: RunConfig, other: RunConfig) -> str | None:
 
     What a run works out for itself (vocabulary size, steps of the budget) does not count.
     """
-    derived = {("model", "vocab_size"), ("training", "total_steps")}
     left, right = mine.to_json(), other.to_json()
-    for part, group in left.items():
-        for name, value in group.items():
-            theirs = right[part][name]
-            same = list(value) == list(theirs) if isinstance(value, tuple) else value == theirs
-            if not same and (part, name) not in derived:
-                return f"{name} is {value!r} here and {theirs!r} there"
+    for part, name in settings(left):
+        here, there = left[part][name], right[part][name]
+        if here != there and name != "vocab_size":
+            return f"{name} is {here!r} here and {there!r} there"
     return None
+
+
+def settings(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (part, name) of every setting in the JSON of a `RunConfig`."""
+    groups = {part: group for part, group in values.items() if isinstance(group, dict)}
+    return [(part, name) for part, group in groups.items() for name in group]
 
 
 def _read(kind: Any, value: Any, place: str) -> Any:

@@ -18,13 +18,14 @@ from bardling.checkpoint import (
     load_checkpoint,
     load_newest,
     load_weights,
+    prune_checkpoints,
     save_checkpoint,
 )
 from bardling.config import RunConfig
-from bardling.data.batches import Batch, Windows
+from bardling.data.batches import Windows
 from bardling.data.prepare import prepare
 from bardling.data.token_file import open_tokens, write_tokens
-from bardling.errors import CheckpointError, Interrupted, StorageError
+from bardling.errors import CheckpointError, Interrupted
 from bardling.evaluation.samples import sample_text, samples_page
 from bardling.evaluation.validation import Validation
 from bardling.machine.exactness import exact_arithmetic
@@ -86,7 +87,7 @@ def set_up(config: RunConfig, run: RunFolder, *, data_dir: Path | None, watcher:
     resolved = replace(
         config,
         model=replace(config.model, vocab_size=tokenizer.vocab_size),
-        training=replace(config.training, total_steps=total_steps),
+        total_steps=total_steps,
     )
     storage.write_json(run.config_path, resolved.to_json())
 
@@ -100,6 +101,7 @@ class Trainer:
         self.run, self.watcher = run, watcher
         self.config = run.config()
         self.settings = settings = self.config.training
+        self.eval_interval = settings.eval_interval(self.config.total_steps)
         self.tokenizer = load_tokenizer(run.path)
         train, val = (
             open_tokens(run.tokens_path(split), tokenizer=self.tokenizer)
@@ -118,7 +120,7 @@ class Trainer:
             train=train,
             val=val,
             batch_size=-(-settings.batch_size // settings.accumulate),
-            interval_tokens=settings.eval_steps * self.batch_tokens,
+            interval_tokens=self.eval_interval * self.batch_tokens,
         )
         self.model = GPT(self.config.model, seed=settings.seed)
         self.optimizer = build_optimizer(self.model, self.config.optimizer)
@@ -149,9 +151,10 @@ class Trainer:
             self.model,
             self.optimizer,
             pretraining_loss,
-            self._batch,
+            self.windows.batch,
             self.settings,
             lr=self.config.optimizer.lr,
+            total_steps=self.config.total_steps,
             start_step=self.state.step,
         )
         while not self._out_of_patience():
@@ -167,18 +170,15 @@ class Trainer:
                 self._save()
             if stop:
                 raise Interrupted(
-                    f"stopped at step {self.state.step} of {self.settings.total_steps}, saved; "
+                    f"stopped at step {self.state.step} of {self.config.total_steps}, saved; "
                     f"go on with: bardling train --resume {self.run.path}",
                     stop.signal_number,
                 )
         return "early"
 
-    def _batch(self, step: int, rows: range) -> Batch:
-        return self.windows.batch(step, rows)
-
     def _validation_due(self) -> bool:
         step = self.state.step
-        return step % self.settings.eval_steps == 0 or step == self.settings.total_steps
+        return step % self.eval_interval == 0 or step == self.config.total_steps
 
     def _checkpoint_due(self) -> bool:
         step, interval = self.state.step, self.settings.checkpoint_interval_steps
@@ -239,13 +239,9 @@ class Trainer:
                 tokenizer=self.tokenizer,
                 state=self.state,
             )
-        steps = self.run.steps()
-        kept = {0, self.state.best_step, *self.settings.keep_at, *steps[-self.settings.keep_last :]}
-        for step in sorted(set(steps) - kept):
-            try:
-                storage.remove_folder(self.run.checkpoint_path(step))
-            except StorageError as error:
-                self.watcher.note(f"an old checkpoint stays: {error}")
+        newest = self.run.steps()[-self.settings.keep_last :]
+        kept = {0, self.state.best_step, *self.settings.keep_at, *newest}
+        prune_checkpoints(self.run, kept, self.watcher.note)
 
     def _finish(self, stopped: str) -> None:
         """Measure the last and the best step on the whole split and write the outcome."""
@@ -253,8 +249,7 @@ class Trainer:
         best_step = self.state.best_step
         try:
             checkpoint = load_checkpoint(self.run.checkpoint_path(best_step))
-            load_weights(self.model, checkpoint.weights, str(checkpoint.path))
-            best = self.validation.whole(self.model).loss
+            best = self.validation.whole(checkpoint.build_model()).loss
         except CheckpointError as error:
             self.watcher.note(f"{error}; the last step stands for the best")
             best_step = self.state.step
@@ -297,7 +292,7 @@ class Trainer:
             parameters=sum(p.numel() for p in named.values()),
             decayed=sum(named[name].numel() for name in decayed),
             start_step=self.state.step,
-            total_steps=self.settings.total_steps,
+            total_steps=self.config.total_steps,
             batch_tokens=self.batch_tokens,
             val_subset_tokens=self.validation.subset_tokens,
         )

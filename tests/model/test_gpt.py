@@ -32,6 +32,16 @@ def test_the_mode_of_the_module_changes_nothing() -> None:
     assert torch.equal(model.train()(ids), model.eval()(ids))
 
 
+@pytest.mark.parametrize("norm", ["layernorm", "rmsnorm"])
+@pytest.mark.parametrize("residual", [True, False])
+def test_autocast_is_close_and_raises_no_warning(norm, residual) -> None:
+    model, ids = _model(norm=norm, residual=residual, tie_embeddings=False), _ids()
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(ids)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), model(ids), atol=0.1, rtol=0)
+
+
 def test_an_open_vocabulary_is_refused() -> None:
     with pytest.raises(ConfigError, match="vocab_size is 0"):
         GPT(ModelConfig())

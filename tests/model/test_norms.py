@@ -61,3 +61,17 @@ def test_an_absent_norm_leaves_everything_and_learns_nothing(absent) -> None:
     x = _inputs(192)
     assert absent(x) is x
     assert not list(absent.parameters())
+
+
+def test_autocast_does_not_take_precision_from_rmsnorm() -> None:
+    norm = build_head_norm(ModelConfig(head_dim=8, qk_norm=True, norm_eps=EPS))
+    _randomise(norm)
+    heads = _inputs(8).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        under_autocast = norm(heads)
+    assert torch.equal(under_autocast, norm(heads.float()))
+
+
+def test_a_norm_of_half_floats_stays_one() -> None:
+    norm = build_head_norm(ModelConfig(head_dim=8, qk_norm=True)).bfloat16()
+    assert norm(_inputs(8).bfloat16()).dtype == torch.bfloat16

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import write_text
 
 from bardling.checkpoint import load_checkpoint
 from bardling.run_folder import RunFolder
+from tiny import write_text
 
 STEPS = 24
 STOPS = (1, 6, 9, 13, 23)  # first step, at a validation, before and after an epoch's end, last

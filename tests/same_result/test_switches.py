@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from covers import pairwise
-from tiny import Listener, tiny_config, write_text
 
 import bardling
 from bardling.checkpoint import load_checkpoint
 from bardling.errors import ConfigError
 from bardling.run import Trainer, start_run
 from bardling.run_folder import RunFolder
+from covers import pairwise
+from tiny import Listener, tiny_config, write_text
 
 # The first value of each is what the others are varied from.
 SWITCHES: dict[str, tuple[Any, ...]] = {

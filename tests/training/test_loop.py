@@ -15,7 +15,7 @@ from bardling.data.batches import IGNORE, Batch, Windows
 from bardling.errors import TrainingDiverged
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
-from bardling.training.config import AdamW, TrainingConfig
+from bardling.training.config import AdamW, TrainingConfig, steps_of_budget
 from bardling.training.loop import training_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizers import build_optimizer, restore_state, state_tensors
@@ -36,13 +36,21 @@ def model_of(*, dropout=0.0, seed=1, dtype=torch.float64):
 
 def config_of(total_steps, **settings):
     settings = {"batch_size": ROWS, "schedule": "constant", "warmup_fraction": 0.0} | settings
-    return TrainingConfig(total_steps=total_steps, **settings)
+    return TrainingConfig(budget=f"{total_steps}steps", **settings)
+
+
+def take(model, optimizer, objective, batches, config, *, lr, **start):
+    """Take the steps that the config's budget names."""
+    total = steps_of_budget(config.budget, batch_tokens=1, train_tokens=1)
+    return training_steps(
+        model, optimizer, objective, batches, config, lr=lr, total_steps=total, **start
+    )
 
 
 def descend(model, config, *, batches=WINDOWS.batch, objective=pretraining_loss, lr=0.1):
     """Take all steps by plain gradient descent."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    return list(training_steps(model, optimizer, objective, batches, config, lr=lr))
+    return list(take(model, optimizer, objective, batches, config, lr=lr))
 
 
 def weights(model):
@@ -119,12 +127,10 @@ def test_the_learning_rate_follows_the_schedule():
     config = config_of(10, schedule="cosine", warmup_fraction=0.3, min_lr_fraction=0.1)
     optimizer = build_optimizer(model, AdamW())
     used = []
-    for result in training_steps(
-        model, optimizer, pretraining_loss, WINDOWS.batch, config, lr=0.02
-    ):
+    for result in take(model, optimizer, pretraining_loss, WINDOWS.batch, config, lr=0.02):
         assert {group["lr"] for group in optimizer.param_groups} == {result.lr}
         used.append(result.lr)
-    expected = [0.02 * lr_fraction_of_step(config, step) for step in range(10)]
+    expected = [0.02 * lr_fraction_of_step(config, step, 10) for step in range(10)]
     assert used == expected and used[0] == pytest.approx(0.02 / 3)
 
 
@@ -163,9 +169,7 @@ def test_a_step_that_is_not_finite_changes_nothing(kind, bad_part):
     model = model_of(dropout=0.1, dtype=torch.float32)
     optimizer = build_optimizer(model, AdamW())
     objective = Spoiled(kind, {2 * 2 + bad_part})  # two parts a step, the third step is bad
-    steps = training_steps(
-        model, optimizer, objective, WINDOWS.batch, config_of(4, accumulate=2), lr=0.01
-    )
+    steps = take(model, optimizer, objective, WINDOWS.batch, config_of(4, accumulate=2), lr=0.01)
     assert [next(steps).applied, next(steps).applied] == [True, True]
     before = weights(model)
     state = {name: t.clone() for name, t in state_tensors(model, optimizer).items()}
@@ -193,7 +197,7 @@ def test_three_bad_steps_in_a_row_end_the_training(total_steps):
     objective = Spoiled("nan loss", {2, 3, 4})
     applied = []
     with pytest.raises(TrainingDiverged) as caught:
-        for result in training_steps(model, optimizer, objective, WINDOWS.batch, config, lr=0.05):
+        for result in take(model, optimizer, objective, WINDOWS.batch, config, lr=0.05):
             applied.append(result.applied)
     assert applied == [True, True, False, False, False]
     message = str(caught.value)
@@ -218,9 +222,7 @@ def test_a_small_model_learns_one_batch_by_heart():
     config = config_of(150, schedule="linear", warmup_fraction=0.1)
     optimizer = build_optimizer(model, AdamW())
     results = list(
-        training_steps(
-            model, optimizer, pretraining_loss, lambda step, rows: batch, config, lr=0.02
-        )
+        take(model, optimizer, pretraining_loss, lambda step, rows: batch, config, lr=0.02)
     )
     assert results[0].loss == pytest.approx(math.log(VOCAB), abs=1e-5)
     assert results[-1].loss < 0.05
@@ -231,7 +233,7 @@ def test_steps_from_the_middle_are_bitwise_those_of_the_whole(start):
     config = config_of(6, schedule="linear", warmup_fraction=0.2, accumulate=2)
 
     def steps(model, optimizer, first):
-        return training_steps(
+        return take(
             model, optimizer, pretraining_loss, WINDOWS.batch, config, lr=0.01, start_step=first
         )
 

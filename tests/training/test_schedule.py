@@ -14,11 +14,10 @@ from bardling.training.schedule import CURVES, lr_fraction, lr_fraction_of_step
 def rates(schedule, total_steps, *, warmup=0.0, floor=0.0):
     config = TrainingConfig(
         schedule=schedule,
-        total_steps=total_steps,
         warmup_fraction=warmup,
         min_lr_fraction=floor,
     )
-    return [lr_fraction_of_step(config, step) for step in range(total_steps)]
+    return [lr_fraction_of_step(config, step, total_steps) for step in range(total_steps)]
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,6 @@ def test_a_budget_of_nothing_is_refused(budget):
     [
         ("batch_size", 0),
         ("accumulate", 0),
-        ("total_steps", -1),
         ("eval_interval_steps", -1),
         ("checkpoint_interval_steps", -1),
         ("patience", -1),
@@ -135,8 +134,8 @@ def test_the_limits_themselves_are_legal():
     [(7, 2000, 7), (0, 2000, 200), (0, 19, 1), (0, 5, 1), (0, 0, 1)],
 )
 def test_steps_between_validations(interval, total, expected):
-    config = TrainingConfig(eval_interval_steps=interval, total_steps=total)
-    assert config.eval_steps == expected
+    config = TrainingConfig(eval_interval_steps=interval)
+    assert config.eval_interval(total) == expected
 
 
 @pytest.mark.parametrize(

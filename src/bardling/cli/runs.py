@@ -57,7 +57,7 @@ def _row(run: RunFolder) -> tuple[str, ...]:
         run.name,
         config.data.corpus,
         f"{count_parameters(config.model).total:,}",
-        f"{step}/{config.training.total_steps}",
+        f"{step}/{config.total_steps}",
         best,
         "ended" if result is not None else f"go on: bardling train --resume {run.name}",
     )

@@ -120,5 +120,5 @@ def _show_schedule(config: RunConfig) -> None:
         train_tokens=1,
     )
     console = Console(file=sys.stdout)
-    plot = schedule_plot(replace(training, total_steps=steps), config.optimizer.lr)
+    plot = schedule_plot(training, config.optimizer.lr, steps)
     console.print(plot, highlight=False, markup=False)

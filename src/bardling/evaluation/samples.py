@@ -7,6 +7,7 @@ The losses say how far a run has come; the samples show it. They are kept in the
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bardling.errors import GenerationError
 from bardling.generation.sampling import Sample
 from bardling.generation.text import generate_texts, read_prompt
 from bardling.model.gpt import GPT
@@ -16,12 +17,16 @@ SAMPLE_TEMPERATURE = 0.8
 
 
 def sample_text(model: GPT, tokenizer: Tokenizer, *, n_tokens: int, seed: int) -> str:
-    """Return one text that starts from nothing."""
+    """Return one text that starts from nothing, or why this model cannot write any."""
     prompt = read_prompt("", tokenizer, model.config.block_size)
     strategy = Sample(temperature=SAMPLE_TEMPERATURE)
-    return generate_texts(
-        model, tokenizer, prompt, strategy, max_new_tokens=n_tokens, seed=seed
-    )[0]
+    try:
+        texts = generate_texts(
+            model, tokenizer, prompt, strategy, max_new_tokens=n_tokens, seed=seed
+        )
+    except GenerationError as error:  # a model that diverges is for training to report
+        return f"(no sample: {error})"
+    return texts[0]
 
 
 def samples_page(name: str, records: Iterable[Mapping[str, Any]]) -> str:

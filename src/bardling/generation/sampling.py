@@ -51,6 +51,8 @@ class Sample:
         """Return the probabilities from which a token is drawn; of equal tokens the first stay."""
         below_top = logits.double() - logits.double().amax(dim=-1, keepdim=True)
         scaled = below_top / self.temperature  # so the top stays 0 however small the temperature
+        if self.top_k == 0 and self.top_p == 1.0:
+            return scaled.softmax(dim=-1)
         ranking = logits.argsort(dim=-1, descending=True, stable=True)
         if self.top_k:
             scaled = scaled.scatter(1, ranking[:, self.top_k :], -math.inf)

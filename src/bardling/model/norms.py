@@ -8,14 +8,27 @@ torch's fused forms of both are used; the formulas above are what the tests comp
 
 from collections.abc import Callable
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from bardling.model.config import ModelConfig
+
+
+class RMSNorm(nn.RMSNorm):
+    """torch's RMSNorm, always in the precision of its weight.
+
+    Under autocast layers hand on bfloat16; torch would leave its fused form then, with a warning.
+    """
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Return `x` at a root mean square of one, weighted."""
+        return super().forward(x.to(self.weight.dtype))
+
 
 NORMS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "none": lambda config: nn.Identity(),
     "layernorm": lambda config: nn.LayerNorm(config.n_embd, config.norm_eps, bias=config.bias),
-    "rmsnorm": lambda config: nn.RMSNorm(config.n_embd, config.norm_eps),
+    "rmsnorm": lambda config: RMSNorm(config.n_embd, config.norm_eps),
 }
 
 
@@ -26,4 +39,4 @@ def build_norm(config: ModelConfig, *, present: bool) -> nn.Module:
 
 def build_head_norm(config: ModelConfig) -> nn.Module:
     """Return the norm of one head's queries or keys (Henry et al. 2020; Qwen3's form)."""
-    return nn.RMSNorm(config.head_width, config.norm_eps) if config.qk_norm else nn.Identity()
+    return RMSNorm(config.head_width, config.norm_eps) if config.qk_norm else nn.Identity()

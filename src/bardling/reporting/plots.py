@@ -18,16 +18,18 @@ def area(values: Sequence[float], height: int) -> list[str]:
     ]
 
 
-def schedule_plot(config: TrainingConfig, lr: float, width: int = 64, height: int = 9) -> str:
-    """Return a drawing of the learning rate over a run of `config.total_steps`."""
-    last = config.total_steps - 1
+def schedule_plot(
+    config: TrainingConfig, lr: float, total_steps: int, *, width: int = 64, height: int = 9
+) -> str:
+    """Return a drawing of the learning rate over a run of `total_steps`."""
+    last = total_steps - 1
     steps = [round(column * last / (width - 1)) for column in range(width)]
-    rates = [lr * lr_fraction_of_step(config, step) for step in steps]
+    rates = [lr * lr_fraction_of_step(config, step, total_steps) for step in steps]
     lines = area(rates, height)
     labels = [f"{max(rates):.3g}"] + [""] * (height - 2) + ["0"]
     drawn = [f"{label:>9} │{line}" for label, line in zip(labels, lines, strict=True)]
     axis = f"{'':>9} └{'─' * width}"
-    ends = f"{'':>10} step 1{f'step {config.total_steps:,}':>{width - 6}}"
+    ends = f"{'':>10} step 1{f'step {total_steps:,}':>{width - 6}}"
     title = (
         f"{config.schedule}, warm-up over {config.warmup_fraction:.0%} of the run, "
         f"first step {rates[0]:.3g}, last step {rates[-1]:.3g}"

@@ -51,8 +51,6 @@ class TrainingConfig:
 
     budget: str = "2000steps"
     """What to spend: 2000steps, 20Mtokens or 3epochs."""
-    total_steps: int = 0
-    """The budget in optimizer steps; 0 until the run has worked it out."""
     batch_size: int = 32
     """Sequences per optimizer step, over all accumulated parts."""
     accumulate: int = 1
@@ -84,7 +82,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         least = {
-            "batch_size": 1, "accumulate": 1, "total_steps": 0, "eval_interval_steps": 0,
+            "batch_size": 1, "accumulate": 1, "eval_interval_steps": 0,
             "checkpoint_interval_steps": 0, "patience": 0, "keep_last": 1, "log_interval_steps": 1,
             "sample_tokens": 0, "seed": 0,
         }  # fmt: skip
@@ -108,10 +106,9 @@ class TrainingConfig:
             raise ConfigError(f"keep_at names step {min(self.keep_at)}; steps count from 0")
         steps_of_budget(self.budget, batch_tokens=1, train_tokens=1)
 
-    @property
-    def eval_steps(self) -> int:
-        """Steps between validations."""
-        return self.eval_interval_steps or max(1, self.total_steps // 10)
+    def eval_interval(self, total_steps: int) -> int:
+        """Return the steps between validations in a run of `total_steps`."""
+        return self.eval_interval_steps or max(1, total_steps // 10)
 
 
 def steps_of_budget(budget: str, *, batch_tokens: int, train_tokens: int) -> int:

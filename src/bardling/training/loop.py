@@ -33,16 +33,17 @@ def training_steps(
     config: TrainingConfig,
     *,
     lr: float,
+    total_steps: int,
     start_step: int = 0,
 ) -> Iterator[StepResult]:
-    """Take steps `start_step` to `config.total_steps` and yield the result of each.
+    """Take steps `start_step` to `total_steps` and yield the result of each.
 
     `lr` is the highest learning rate. A step whose loss or gradient is not finite changes
     nothing; after three in a row `TrainingDiverged` is raised.
     """
     failures = 0
-    for step in range(start_step, config.total_steps):
-        step_lr = lr * lr_fraction_of_step(config, step)
+    for step in range(start_step, total_steps):
+        step_lr = lr * lr_fraction_of_step(config, step, total_steps)
         for group in optimizer.param_groups:
             group["lr"] = step_lr
         loss, n_tokens = _accumulate(model, objective, batches, step, config)

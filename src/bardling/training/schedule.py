@@ -39,9 +39,9 @@ def lr_fraction(
     return CURVES[schedule](min(1.0, max(0.0, p)), floor)
 
 
-def lr_fraction_of_step(config: TrainingConfig, step: int) -> float:
+def lr_fraction_of_step(config: TrainingConfig, step: int, total_steps: int) -> float:
     """Return the share of the highest learning rate that step `step` (from 0) uses."""
-    one_step = 1.0 / config.total_steps
+    one_step = 1.0 / total_steps
     return lr_fraction(
         config.schedule,
         step * one_step,
