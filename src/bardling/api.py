@@ -202,6 +202,7 @@ def train_config(
             return load(known.path)
         if config is None:
             raise UsageError("there is nothing to resume, and no corpus or preset to begin with")
+        config = _with_tokenizer_path(config, folder)
         run = new_run(name, config.data.corpus, folder)
         start_run(config, run, data_dir=None if data_dir is None else Path(data_dir), watcher=ears)
         return load(run.path)
@@ -222,6 +223,13 @@ def _run_to_resume(
         elif run.result() is None and (config is None or difference(config, run.config()) is None):
             return run
     return None
+
+
+def _with_tokenizer_path(config: RunConfig, folder: Path) -> RunConfig:
+    """Let `tokenizer` be the name of a run in `folder`."""
+    path = folder / config.data.tokenizer
+    is_run = not Path(config.data.tokenizer).exists() and RunFolder(path).config_path.is_file()
+    return config.with_overrides(tokenizer=str(path)) if is_run else config
 
 
 def _same_settings(config: RunConfig | None, run: RunFolder) -> None:

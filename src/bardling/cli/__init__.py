@@ -82,4 +82,8 @@ def _overview() -> None:
     for verb, (_, about) in VERBS.items():
         table.add_row(f"[bold]{verb}[/]", about)
     console.print(table)
-    console.print("\n[bold]bardling VERB --help[/] tells all about one of them.", highlight=False)
+    console.print(
+        "\n[bold]bardling VERB --help[/] tells all about one of them; "
+        "[bold]--debug[/] shows where an error came from.",
+        highlight=False,
+    )

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import tyro
 from rich.console import Console
 
 import bardling
 from bardling import storage
+from bardling.cli.options import File, Folder
 from bardling.run_folder import find_run, runs_folder
 
 
@@ -19,13 +19,13 @@ class EvaluateArguments:
 
     run: tyro.conf.Positional[str]
     """A run by name or path."""
-    text: Path | None = None
+    text: File = None
     """A UTF-8 text file; without one, the run's whole validation split."""
     checkpoint: str = "best"
     """best, last or a step."""
     json: bool = False
     """Print one JSON object instead of a sentence."""
-    runs_dir: Path | None = None
+    runs_dir: Folder = None
     """Where runs are looked for by name: else BARDLING_RUNS, else ./runs."""
 
 

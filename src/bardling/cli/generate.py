@@ -11,6 +11,7 @@ from rich.console import Console
 
 import bardling
 from bardling import storage
+from bardling.cli.options import File, Folder
 from bardling.run_folder import choose_step, find_run, runs_folder
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ class GenerateArguments:
     """End a text before any of these."""
     checkpoint: str = "best"
     """best, last, a step, or all."""
-    output: Path | None = None
+    output: File = None
     """Write to this file; in a sweep, one file for each combination."""
-    runs_dir: Path | None = None
+    runs_dir: Folder = None
     """Where runs are looked for by name: else BARDLING_RUNS, else ./runs."""
 
 

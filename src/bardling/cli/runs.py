@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from bardling.cli.options import Folder
 from bardling.errors import BardlingError
 from bardling.model.size import count_parameters
 from bardling.run_folder import RunFolder, list_runs, runs_folder
@@ -17,7 +17,7 @@ from bardling.run_folder import RunFolder, list_runs, runs_folder
 class RunsArguments:
     """Show the runs made so far."""
 
-    runs_dir: Path | None = None
+    runs_dir: Folder = None
     """Where runs live: else BARDLING_RUNS, else ./runs."""
 
 

@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
 from rich.console import Console
 
 import bardling
+from bardling.cli.options import Folder, Word, split_commas
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
 from bardling.errors import UsageError
@@ -27,19 +27,17 @@ class TrainArguments:
     """Train a model on CORPUS (a name, a text file or a folder) or by a PRESET."""
 
     training: Annotated[TrainingConfig, tyro.conf.arg(name="")]
-    name: str | None = None
+    name: Word = None
     """Name of the run's folder; without one, corpus and time make it."""
-    resume: str | None = None
+    resume: Word = None
     """Go on with a run by name or path; auto goes on if there is something to go on with."""
-    tokenizer: str | None = None
-    """char, or the path of a tokenizer.json or of a run."""
-    runs_dir: Path | None = None
+    runs_dir: Folder = None
     """Where runs live: else BARDLING_RUNS, else ./runs."""
-    data_dir: Path | None = None
+    data_dir: Folder = None
     """Where corpora are looked for first: else BARDLING_DATA."""
     show_schedule: bool = False
     """Draw the learning rate over the run and stop."""
-    data: DataConfig
+    data: Annotated[DataConfig, tyro.conf.arg(name="")]
     model: ModelConfig
     optimizer: AdamW
 
@@ -79,35 +77,19 @@ def _parse(target: str | None, words: list[str]) -> TrainArguments:
     )
     return tyro.cli(
         TrainArguments,
-        args=_split_commas(words, "--keep-at"),
+        args=split_commas(words, "--keep-at"),
         default=default,
         prog=f"bardling train {target or 'CORPUS|PRESET'}",
     )
 
 
 def _config(arguments: TrainArguments) -> RunConfig:
-    data = arguments.data
-    if arguments.tokenizer is not None:
-        data = replace(data, tokenizer=arguments.tokenizer)
     return RunConfig(
-        data=data,
+        data=arguments.data,
         model=arguments.model,
         optimizer=arguments.optimizer,
         training=arguments.training,
     )
-
-
-def _split_commas(words: Sequence[str], option: str) -> list[str]:
-    """Let `--keep-at 200,1000` mean `--keep-at 200 1000`."""
-    split: list[str] = []
-    for word in words:
-        if split and split[-1] == option:
-            split += word.split(",")
-        elif word.startswith(option + "="):
-            split += [option, *word[len(option) + 1 :].split(",")]
-        else:
-            split.append(word)
-    return split
 
 
 def _show_schedule(config: RunConfig) -> None:

@@ -53,7 +53,8 @@ class _Writer:
     """Turns the tokens of one sequence into text, up to the end token or a stop string."""
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]) -> None:
-        self.tokenizer, self.stop = tokenizer, [s for s in stop if s]
+        stops = [stop] if isinstance(stop, str) else stop  # a text is a sequence of characters
+        self.tokenizer, self.stop = tokenizer, [s for s in stops if s]
         self.reserve = max(map(len, self.stop), default=1) - 1  # could be a stop's beginning
         self.pending = ""
         self.done = False

@@ -68,7 +68,7 @@ class LearnedPattern(nn.Module):
         self.query_norm = build_head_norm(config)
         self.key_norm = build_head_norm(config)
         self.rotate = ROTATIONS[config.position](config)
-        self.register_buffer("hidden", ~visible(config), persistent=False)
+        self.register_buffer("unseen", ~visible(config), persistent=False)
 
     def forward(
         self, x: Float[Tensor, "batch time width"], state: Pass
@@ -80,8 +80,8 @@ class LearnedPattern(nn.Module):
         keys = share_heads(state.cache.append_keys(key), self.n_head // self.n_kv_head)
         scores = (query * self.scale) @ keys.mT
         end = state.start + x.shape[1]
-        hidden = self.get_buffer("hidden")[state.start : end, : keys.shape[2]]
-        return scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
+        unseen = self.get_buffer("unseen")[state.start : end, : keys.shape[2]]
+        return scores.masked_fill(unseen, float("-inf")).softmax(dim=-1)
 
 
 class UniformPattern(nn.Module):

@@ -100,6 +100,11 @@ class KVCache:
     """Room for `block_size` tokens of `batch` sequences, `[batch kv_head time channel]` a layer."""
 
     def __init__(self, config: ModelConfig, batch: int, *, like: Tensor) -> None:
+        if not config.cacheable:
+            raise GenerationError(
+                "unmasked attention changes what it made of old tokens with every new one, "
+                "so nothing can be kept; read the whole context again (RecomputedContext)"
+            )
         shape = (batch, config.kv_heads, config.block_size, config.head_width)
         self.length = 0
         self.layers = [

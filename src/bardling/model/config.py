@@ -23,7 +23,7 @@ class ModelConfig:
     """The switches of a GPT; the defaults are the modern family (Qwen3's block)."""
 
     vocab_size: int = 0
-    """Tokens that can be told apart; 0 takes the tokenizer's."""
+    """Different tokens; a run takes as many as its tokenizer has."""
     block_size: int = 128
     """Context length in tokens."""
     n_layer: int = 4
