@@ -20,7 +20,7 @@ check: $(READY)  ## style, types, layers
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## speed, as ratios within one run; see benchmarks/
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/spine.py
 
 clean:  ## remove what the targets above made; runs/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

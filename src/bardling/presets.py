@@ -16,6 +16,7 @@ from bardling.model.config import ModelConfig
 from bardling.training.config import AdamW, TrainingConfig
 
 SHAKESPEARE_CHARACTERS = 65
+SUMS_CHARACTERS = 25
 
 
 # What seeds 000 and 001 share: the GPT of a well-known lecture, in GPT-2's classic form.
@@ -58,7 +59,7 @@ def demo() -> Preset:
         about="sums in words, made by the package itself: a first look in about a minute",
         config=RunConfig(
             data=DataConfig(corpus="sums"),
-            model=ModelConfig(vocab_size=28, block_size=64, n_layer=3, n_head=4, n_embd=96),
+            model=ModelConfig(vocab_size=SUMS_CHARACTERS, block_size=64, n_layer=3, n_head=4, n_embd=96),
             optimizer=AdamW(lr=3e-3),
             training=TrainingConfig(budget="600steps", batch_size=32),
         ),

@@ -209,8 +209,17 @@ def test_only_what_the_dead_left_is_tidied(tmp_path):
         (tmp_path / name).write_bytes(b"")
     assert storage.remove_leftovers(tmp_path) == 3
     assert names(tmp_path) == sorted(keep)
-    with pytest.raises(StorageError, match="could not tidy"):
-        storage.remove_leftovers(tmp_path / "absent")
+    assert storage.remove_leftovers(tmp_path / "absent") == 0
+
+
+def test_what_cannot_be_used_is_set_aside_under_a_name_that_is_free(tmp_path):
+    for number in (1, 2):
+        storage.publish_folder(tmp_path / "step-000001", FILES)
+        aside = storage.set_aside(tmp_path / "step-000001")
+        assert aside.name == f"step-000001.damaged-{number}"
+        assert storage.read_folder(aside) == FILES
+    with pytest.raises(StorageError, match="could not set aside"):
+        storage.set_aside(tmp_path / "step-000001")
 
 
 def test_a_process_of_someone_else_is_alive(tmp_path, monkeypatch):
