@@ -3,6 +3,7 @@
 import pytest
 
 from bardling.data.corpora import CORPORA
+from bardling.data.sums import sums
 from bardling.errors import UsageError
 from bardling.model.size import count_parameters
 from bardling.presets import PRESETS, config_for, find_preset
@@ -33,6 +34,10 @@ def test_seed_000_is_what_its_text_says():
 
 def test_presets_of_seeds_name_their_assumptions():
     assert all(find_preset(name).assumptions for name in PRESETS if name.startswith("seed-"))
+
+
+def test_the_demo_counts_the_characters_of_its_corpus():
+    assert find_preset("demo").config.model.vocab_size == len(set(sums(seed=0)))
 
 
 def test_words_after_train(tmp_path):

@@ -25,7 +25,7 @@ from bardling.presets import config_for
 from bardling.reporting.watcher import Watcher
 from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder, choose_step, find_run, list_runs, new_run, runs_folder
-from bardling.text.tokenizer import Tokenizer
+from bardling.text.tokenizer import Tokenizer, Unknown
 
 EVALUATION_BATCH = 32
 
@@ -129,9 +129,13 @@ class Run:
         )
         return (piece for _, piece in pieces)
 
-    def evaluate(self, text: str) -> Evaluation:
-        """Return the loss on any text, by the protocol of every loss here."""
-        ids = self.tokenizer.encode_array(text)
+    def evaluate(self, text: str, *, unknown: Unknown = "error") -> Evaluation:
+        """Return the loss on any text, by the protocol of every loss here.
+
+        Characters that the tokenizer does not know are a `TokenizerError`, or left out with
+        `unknown="skip"`.
+        """
+        ids = self.tokenizer.encode_array(text, unknown=unknown)
         return evaluate(self.model, ids, batch_size=EVALUATION_BATCH)
 
     def validation_loss(self) -> Evaluation:

@@ -59,7 +59,9 @@ def demo() -> Preset:
         about="sums in words, made by the package itself: a first look in about a minute",
         config=RunConfig(
             data=DataConfig(corpus="sums"),
-            model=ModelConfig(vocab_size=SUMS_CHARACTERS, block_size=64, n_layer=3, n_head=4, n_embd=96),
+            model=ModelConfig(
+                vocab_size=SUMS_CHARACTERS, block_size=64, n_layer=3, n_head=4, n_embd=96
+            ),
             optimizer=AdamW(lr=3e-3),
             training=TrainingConfig(budget="600steps", batch_size=32),
         ),

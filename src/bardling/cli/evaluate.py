@@ -11,6 +11,7 @@ import bardling
 from bardling import storage
 from bardling.cli.options import File, Folder
 from bardling.run_folder import find_run, runs_folder
+from bardling.text.tokenizer import Unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class EvaluateArguments:
     """A run by name or path."""
     text: File = None
     """A UTF-8 text file; without one, the run's whole validation split."""
+    unknown: Unknown = "error"
+    """What to do with characters that the tokenizer does not know."""
     checkpoint: str = "best"
     """best, last or a step."""
     json: bool = False
@@ -37,7 +40,11 @@ def run(argv: Sequence[str]) -> int:
     if arguments.text is None:
         result, what = loaded.validation_loss(), "the whole validation split"
     else:
-        result, what = loaded.evaluate(storage.read_text(arguments.text)), str(arguments.text)
+        text, what = storage.read_text(arguments.text), str(arguments.text)
+        result = loaded.evaluate(text, unknown=arguments.unknown)
+        skipped = loaded.tokenizer.count_unknown(text)
+        if skipped:
+            what += f", {skipped:,} unknown characters left out"
     screen = Console(highlight=False, markup=False, soft_wrap=True)
     if arguments.json:
         values = {

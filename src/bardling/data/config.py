@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bardling.errors import ConfigError
+from bardling.text.tokenizer import Unknown
 
 Order = Literal["random", "shuffled", "sequential"]
 Split = Literal["train", "val"]
@@ -17,6 +18,8 @@ class DataConfig:
     """A corpus by name, a text file, or a folder of .txt, .md and .jsonl files."""
     tokenizer: str = "char"
     """char, or the path of a tokenizer.json or of a run."""
+    unknown: Unknown = "error"
+    """What to do with a character that the tokenizer does not know: refuse the text, or skip it."""
     val_fraction: float = 0.1
     """Share of the text kept back for validation."""
     order: Order = "random"

@@ -39,7 +39,13 @@ def prepare(
     tokenizer = train_tokenizer(
         config.tokenizer, corpus.documents, end_token=len(corpus.documents) > 1
     )
-    train, val = (encode_documents(texts[split], tokenizer) for split in ("train", "val"))
+    n_unknown = sum(map(tokenizer.count_unknown, corpus.documents))
+    if n_unknown and config.unknown == "skip":
+        note(f"{n_unknown:,} characters are unknown to the tokenizer and left out")
+    train, val = (
+        encode_documents(texts[split], tokenizer, unknown=config.unknown)
+        for split in ("train", "val")
+    )
     require_length(len(train), block_size, "train")
     require_length(len(val), 1, "val")
     return Prepared(tokenizer=tokenizer, train=train, val=val)
