@@ -198,6 +198,7 @@ def train_config(
 ) -> Run:
     """Train by a whole `RunConfig`; None takes that of the run to resume."""
     folder = runs_folder(None if runs_dir is None else Path(runs_dir))
+    config = None if config is None else _with_tokenizer_path(config, folder)
     known = _run_to_resume(resume, name, config, folder)
     with watcher or Watcher() as ears:
         if known is not None:
@@ -206,7 +207,6 @@ def train_config(
             return load(known.path)
         if config is None:
             raise UsageError("there is nothing to resume, and no corpus or preset to begin with")
-        config = _with_tokenizer_path(config, folder)
         run = new_run(name, config.data.corpus, folder)
         start_run(config, run, data_dir=None if data_dir is None else Path(data_dir), watcher=ears)
         return load(run.path)

@@ -13,6 +13,7 @@ from bardling.data.config import DataConfig
 from bardling.data.corpora import CORPORA
 from bardling.errors import UsageError, nearest
 from bardling.model.config import ModelConfig
+from bardling.storage import exists
 from bardling.training.config import AdamW, TrainingConfig
 
 SHAKESPEARE_CHARACTERS = 65
@@ -74,7 +75,7 @@ def shakespeare() -> Preset:
         about="Tiny Shakespeare by characters: rotary, RMSNorm, SwiGLU, QK-norm",
         config=RunConfig(
             model=ModelConfig(vocab_size=SHAKESPEARE_CHARACTERS),
-            optimizer=AdamW(lr=3e-3),
+            optimizer=AdamW(lr=2e-3),
             training=TrainingConfig(budget="3000steps"),
         ),
     )
@@ -149,7 +150,7 @@ def config_for(target: str) -> RunConfig:
     """
     if target in PRESETS:
         return PRESETS[target]().config
-    if target in CORPORA or Path(target).exists():
+    if target in CORPORA or exists(Path(target)):
         return shakespeare().config.with_overrides(corpus=target)
     known = [*PRESETS, *CORPORA]
     raise UsageError(

@@ -38,8 +38,8 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The run's name."""
-        return self.path.name
+        """The run's name, also where the path is a dot."""
+        return self.path.absolute().name
 
     @property
     def config_path(self) -> Path:
@@ -92,7 +92,10 @@ class RunFolder:
         """Return what `result.json` says, or None while the run has not ended."""
         if not self.result_path.is_file():
             return None
-        return dict(storage.read_json(self.result_path))
+        match storage.read_json(self.result_path):
+            case {"best": {"val_loss": _}, "last": {"step": _}} as result:
+                return dict(result)
+        raise StorageError(f"{self.result_path} does not say what came out; remove it")
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the log; a last line that was cut short by a crash is left out."""
@@ -102,11 +105,14 @@ class RunFolder:
         records = []
         for number, line in enumerate(lines, start=1):
             try:
-                records.append(dict(json.loads(line)))
+                record = json.loads(line)
             except ValueError as error:
                 if number == len(lines):
                     break
                 raise StorageError(f"{self.metrics_path}, line {number}: {error}") from error
+            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+                raise StorageError(f"{self.metrics_path}, line {number} has no step")
+            records.append(record)
         return records
 
     def log(self, record: Mapping[str, Any]) -> None:
@@ -137,7 +143,7 @@ def list_runs(folder: Path) -> list[RunFolder]:
 def find_run(word: str | Path, folder: Path) -> RunFolder:
     """Return the run at a path or, failing that, of that name in `folder`."""
     for path in (Path(word), folder / word):
-        if (path / "config.json").is_file():
+        if storage.exists(path / "config.json"):
             return RunFolder(path)
     known = [run.name for run in list_runs(folder)]
     there = f"; runs in {folder}: {', '.join(known)}" if known else f"; {folder} has no runs yet"
@@ -173,7 +179,7 @@ def choose_step(run: RunFolder, checkpoint: str) -> int:
     if checkpoint == "best":
         return best_step(run, steps)
     listed = ", ".join(map(str, steps))
-    if not checkpoint.isdigit():
+    if not checkpoint.isdecimal():
         raise UsageError(f"'{checkpoint}' names no checkpoint; say best, last or one of {listed}")
     if int(checkpoint) not in steps:
         raise CheckpointError(f"{run.name} has no checkpoint of step {checkpoint}; it has {listed}")

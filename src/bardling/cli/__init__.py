@@ -4,15 +4,17 @@ A verb's module has `run(argv) -> int`, the exit code. Stated errors are printed
 `--debug`, anywhere in the line, shows the traceback instead.
 """
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bardling import __version__
 from bardling.errors import BardlingError, UsageError, nearest
+from bardling.reporting.screen import Screen, let_go
 
 VERBS = {
     "train": ("bardling.cli.train", "train a model on a text, by a preset, or go on with a run"),
@@ -28,8 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    _show_every_character()
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
     except BardlingError as error:
         if debug:
             raise
@@ -38,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        _complain("stopped before there was anything to save")
+        _complain("stopped at once; what was saved before stays")
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        let_go(sys.stdout.fileno)  # whoever read our output has gone; there is nobody to tell
         return 0
 
 
@@ -50,7 +55,7 @@ def _dispatch(words: list[str]) -> int:
         _overview()
         return 0
     if words[0] == "--version":
-        Console().print(f"bardling {__version__}", highlight=False)
+        Screen().print(f"bardling {__version__}")
         return 0
     verb, *rest = words
     if verb not in VERBS:
@@ -64,26 +69,33 @@ def _dispatch(words: list[str]) -> int:
         return int(stop.code or 0)
 
 
+def _show_every_character() -> None:
+    """Let a terminal that lacks a character show its code, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _complain(message: str) -> None:
-    Console(stderr=True).print(
-        f"[red]bardling:[/] {message.replace('[', chr(92) + '[')}", highlight=False, soft_wrap=True
-    )
+    Screen(stderr=True).print(Text.assemble(("bardling:", "red"), " ", message))
 
 
 def _overview() -> None:
-    console = Console()
-    console.print(
-        "[bold]bardling[/] turns any text into a small language model.\n\n"
-        "  bardling train shakespeare --budget 600steps --name will\n"
-        '  bardling generate will --prompt "ROMEO:"\n',
-        highlight=False,
+    screen = Screen()
+    screen.print(
+        Text.assemble(("bardling", "bold"), " turns any text into a small language model.\n\n")
+        + Text(
+            "  bardling train shakespeare --budget 600steps --name will\n"
+            '  bardling generate will --prompt "ROMEO:"\n'
+        )
     )
     table = Table(box=None, show_header=False, padding=(0, 2))
     for verb, (_, about) in VERBS.items():
-        table.add_row(f"[bold]{verb}[/]", about)
-    console.print(table)
-    console.print(
-        "\n[bold]bardling VERB --help[/] tells all about one of them; "
-        "[bold]--debug[/] shows where an error came from.",
-        highlight=False,
+        table.add_row(Text(verb, "bold"), about)
+    screen.print(table, soft_wrap=False)
+    screen.print(
+        Text.assemble(
+            *("\n", ("bardling VERB --help", "bold"), " tells all about one of them; "),
+            *(("--debug", "bold"), " shows where an\nerror came from."),
+        )
     )

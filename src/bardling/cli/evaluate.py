@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tyro
-from rich.console import Console
 
 import bardling
 from bardling import storage
-from bardling.cli.options import File, Folder
+from bardling.cli.options import File, Folder, parse
+from bardling.reporting.screen import show_text
 from bardling.run_folder import find_run, runs_folder
 from bardling.text.tokenizer import Unknown
 
@@ -34,7 +34,7 @@ class EvaluateArguments:
 
 def run(argv: Sequence[str]) -> int:
     """Parse the options, measure, and say it."""
-    arguments = tyro.cli(EvaluateArguments, args=list(argv), prog="bardling evaluate")
+    arguments = parse(EvaluateArguments, argv, prog="bardling evaluate")
     folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
     loaded = bardling.load(folder.path, arguments.checkpoint)
     if arguments.text is None:
@@ -45,7 +45,6 @@ def run(argv: Sequence[str]) -> int:
         skipped = loaded.tokenizer.count_unknown(text)
         if skipped:
             what += f", {skipped:,} unknown characters left out"
-    screen = Console(highlight=False, markup=False, soft_wrap=True)
     if arguments.json:
         values = {
             "run": folder.name,
@@ -54,11 +53,13 @@ def run(argv: Sequence[str]) -> int:
             "loss": result.loss,
             "perplexity": result.perplexity,
         }
-        screen.print(storage.json_bytes(values).decode(), end="")
+        show_text(storage.json_bytes(values).decode())
         return 0
     vocabulary = loaded.tokenizer.vocab_size
-    screen.print(f"{folder.name}, step {loaded.step}, on {what}: {result.tokens:,} tokens")
-    screen.print(f"  loss        {result.loss:.4f} nats per token")
-    screen.print(f"  perplexity  {result.perplexity:.3f}")
-    screen.print(f"  knowing nothing: {math.log(vocabulary):.4f} nats, perplexity {vocabulary}")
+    show_text(
+        f"{folder.name}, step {loaded.step}, on {what}: {result.tokens:,} tokens\n"
+        f"  loss        {result.loss:.4f} nats per token\n"
+        f"  perplexity  {result.perplexity:.3f}\n"
+        f"  knowing nothing: {math.log(vocabulary):.4f} nats, perplexity {vocabulary}\n"
+    )
     return 0

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
-from rich.console import Console
 
 import bardling
 from bardling import storage
-from bardling.cli.options import File, Folder
+from bardling.cli.options import File, Folder, parse
+from bardling.reporting.screen import Screen, show_text
 from bardling.run_folder import choose_step, find_run, runs_folder
 
 if TYPE_CHECKING:
@@ -66,15 +66,18 @@ class Combination:
 
 def run(argv: Sequence[str]) -> int:
     """Parse the options and write."""
-    arguments = tyro.cli(GenerateArguments, args=list(argv), prog="bardling generate")
+    arguments = parse(GenerateArguments, argv, prog="bardling generate")
     folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
     everything = arguments.checkpoint == "all"
     steps = folder.steps() if everything else [choose_step(folder, arguments.checkpoint)]
     combinations = list(_combinations(arguments, steps))
     for step, group in itertools.groupby(combinations, key=lambda c: c.step):
         loaded = bardling.load(folder.path, str(step))
+        writer = Writer(arguments, loaded, several=len(combinations) > 1)
+        if step == combinations[0].step:
+            writer.warn()
         for combination in group:
-            Writer(arguments, loaded, several=len(combinations) > 1).write(combination)
+            writer.write(combination)
     return 0
 
 
@@ -90,25 +93,26 @@ class Writer:
 
     def __init__(self, arguments: GenerateArguments, run: "Run", *, several: bool) -> None:
         self.arguments, self.run, self.several = arguments, run, several
-        self.screen = Console(highlight=False, markup=False, soft_wrap=True)
-        self.warnings = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self.prompt = run.prompt(arguments.prompt)
+
+    def warn(self) -> None:
+        """Say what had to be done to the prompt."""
+        for warning in self.prompt.warnings:
+            Screen(stderr=True).print(f"note  {warning}")
 
     def write(self, at: Combination) -> None:
         """Write the texts of combination `at`."""
-        prompt = self.run.prompt(self.arguments.prompt)
-        for warning in prompt.warnings:
-            self.warnings.print(f"note  {warning}")
         if self.arguments.output is not None:
             path = self._path(self.arguments.output, at)
-            storage.write_text(path, self.header(at) + self._joined(prompt.text, self._texts(at)))
-            self.screen.print(str(path))
+            storage.write_text(path, self.header(at) + self._joined(self._texts(at)))
+            show_text(f"{path}\n")
             return
         if self.several:
-            self.screen.print(self.header(at), end="")
+            show_text(self.header(at))
         if self.arguments.num_samples == 1 and not self.arguments.beams:
-            self._stream(prompt.text, at)
+            self._stream(at)
         else:
-            self.screen.print(self._joined(prompt.text, self._texts(at)), end="")
+            show_text(self._joined(self._texts(at)))
 
     def header(self, at: Combination) -> str:
         """Return the lines that say how a text came about."""
@@ -117,14 +121,12 @@ class Writer:
         how = (
             f"beams={a.beams}"
             if a.beams
-            else (
-                f"temperature={at.temperature:g} top_k={at.top_k} top_p={at.top_p:g} seed={a.seed}"
-            )
+            else f"temperature={at.temperature:g} top_k={at.top_k} top_p={at.top_p:g}"
         )
         return (
             f"# run={self.run.folder.name} step={at.step} "
             f"val_loss={'unknown' if loss is None else f'{loss:.4f}'}\n"
-            f"# {how} max_new_tokens={a.max_new_tokens} num_samples={a.num_samples} "
+            f"# {how} seed={a.seed} max_new_tokens={a.max_new_tokens} num_samples={a.num_samples} "
             f"stop={list(a.stop)!r} prompt={a.prompt!r}\n\n"
         )
 
@@ -142,7 +144,7 @@ class Writer:
             stop=a.stop,
         )
 
-    def _stream(self, prompt: str, at: Combination) -> None:
+    def _stream(self, at: Combination) -> None:
         a = self.arguments
         pieces = self.run.stream(
             a.prompt,
@@ -153,11 +155,11 @@ class Writer:
             seed=a.seed,
             stop=a.stop,
         )
-        for piece in itertools.chain([prompt], pieces, ["\n"]):
-            self.screen.file.write(piece)
-            self.screen.file.flush()
+        for piece in itertools.chain([self.prompt.text], pieces, ["\n"]):
+            show_text(piece)
 
-    def _joined(self, prompt: str, texts: Sequence[str]) -> str:
+    def _joined(self, texts: Sequence[str]) -> str:
+        prompt = self.prompt.text
         if len(texts) == 1:
             return f"{prompt}{texts[0]}\n"
         parts = [f"--- sample {i} ---\n{prompt}{text}\n\n" for i, text in enumerate(texts, start=1)]
@@ -172,4 +174,4 @@ class Writer:
 def _loss_at(run: "Run", step: int) -> float | None:
     """Return the validation loss in the log at a checkpoint's step, if it was measured there."""
     losses = [r["val_loss"] for r in run.metrics() if r["step"] == step and "val_loss" in r]
-    return float(losses[-1]) if losses else None
+    return losses[-1] if losses else None

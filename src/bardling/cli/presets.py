@@ -5,12 +5,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import tyro
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from bardling.cli.options import parse
 from bardling.config import RunConfig
 from bardling.model.size import count_parameters, training_memory
 from bardling.presets import PRESETS, Preset, find_preset
+from bardling.reporting.screen import Screen
 from bardling.training.config import steps_of_budget
 
 
@@ -24,10 +26,10 @@ class PresetsArguments:
 
 def run(argv: Sequence[str]) -> int:
     """Parse the options and show the tables."""
-    arguments = tyro.cli(PresetsArguments, args=list(argv), prog="bardling presets")
-    screen = Console(highlight=False)
+    arguments = parse(PresetsArguments, argv, prog="bardling presets")
+    screen = Screen()
     if arguments.name is None:
-        screen.print(_overview())
+        screen.print(_overview(), soft_wrap=False)
     else:
         _show(screen, arguments.name, find_preset(arguments.name))
     return 0
@@ -52,16 +54,18 @@ def _overview() -> Table:
     return table
 
 
-def _show(screen: Console, name: str, preset: Preset) -> None:
+def _show(screen: Screen, name: str, preset: Preset) -> None:
     config = preset.config
     part = -(-config.training.batch_size // config.training.accumulate)
-    screen.print(f"[bold]{name}[/]  {preset.about}\n")
+    screen.print(Text.assemble((name, "bold"), f"\n{preset.about}\n"))
     screen.print(_parts("parameters", count_parameters(config.model), "{:,}"))
     screen.print()
     memory = training_memory(config.model, batch_size=part)
     screen.print(_parts(f"training memory, {part} sequences at once", memory, "MiB"))
     if preset.assumptions:
-        screen.print("\n[bold]our assumption[/], where the source is silent:")
+        screen.print(
+            Text.assemble("\n", ("our assumption", "bold"), ", where the source is silent:")
+        )
         for assumption in preset.assumptions:
             screen.print(f"  - {assumption}")
     screen.print()

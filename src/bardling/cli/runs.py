@@ -1,15 +1,17 @@
 """`bardling runs`: the runs made so far, oldest first."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import tyro
-from rich.console import Console
 from rich.table import Table
 
-from bardling.cli.options import Folder
+from bardling.cli.options import Folder, parse
 from bardling.errors import BardlingError
 from bardling.model.size import count_parameters
+from bardling.reporting.console import nats
+from bardling.reporting.screen import Screen
 from bardling.run_folder import RunFolder, list_runs, runs_folder
 
 
@@ -22,42 +24,46 @@ class RunsArguments:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Parse the options and show the table."""
-    arguments = tyro.cli(RunsArguments, args=list(argv), prog="bardling runs")
+    """Parse the options and show the table, then what to do about runs that have not ended."""
+    arguments = parse(RunsArguments, argv, prog="bardling runs")
     folder = runs_folder(arguments.runs_dir)
-    screen = Console(highlight=False)
+    screen = Screen()
     runs = list_runs(folder)
     if not runs:
-        screen.print(f"{folder} has no runs yet; begin with: bardling train shakespeare")
+        screen.print(f"there are no runs in '{folder}' yet; begin with: bardling train shakespeare")
         return 0
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("run", no_wrap=True)
-    table.add_column("corpus")
+    table.add_column("run", overflow="fold", min_width=16)
+    table.add_column("corpus", overflow="ellipsis", no_wrap=True)
     for name in ("parameters", "step", "best val loss"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    advice = []
     for one in runs:
-        table.add_row(*_row(one))
-    screen.print(table)
+        row, told = _row(one, one.name if arguments.runs_dir is None else str(one.path))
+        table.add_row(*row)
+        advice += [told] if told else []
+    screen.print(table, soft_wrap=False)
+    screen.print("".join(f"\n{told}" for told in advice), end="\n" if advice else "")
     return 0
 
 
-def _row(run: RunFolder) -> tuple[str, ...]:
+def _row(run: RunFolder, word: str) -> tuple[tuple[str, ...], str]:
+    """Return a run's row, and what to say below the table; `word` is how to call the run."""
     try:
-        config, result = run.config(), run.result()
-        records = run.metrics()
+        config, result, records = run.config(), run.result(), run.metrics()
     except BardlingError as error:
-        return run.name, "", "", "", "", f"damaged: {error}"
+        return (run.name, "", "", "", "", "damaged"), f"{run.name} is damaged: {error}"
     step = max((record["step"] for record in records), default=0)
-    losses = [record["val_loss"] for record in records if "val_loss" in record]
-    best = f"{min(losses):.4f}" if losses else ""
-    if result is not None:
-        best = f"{result['best']['val_loss']:.4f}"
-    return (
+    losses = [record["val_loss"] for record in records if record.get("val_loss") is not None]
+    best = nats(min(losses)) if losses else ""
+    row = (
         run.name,
-        config.data.corpus,
+        Path(config.data.corpus).name,
         f"{count_parameters(config.model).total:,}",
         f"{step}/{config.total_steps}",
-        best,
-        "ended" if result is not None else f"go on: bardling train --resume {run.name}",
+        best if result is None else nats(result["best"]["val_loss"]),
     )
+    if result is not None:
+        return (*row, "ended"), ""
+    return (*row, "unfinished"), f"go on with: bardling train --resume {shlex.quote(word)}"

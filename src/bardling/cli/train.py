@@ -1,15 +1,13 @@
 """`bardling train CORPUS|PRESET`: the settings as options, the preset's values as defaults."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 import bardling
-from bardling.cli.options import Folder, Word, split_commas
+from bardling.cli.options import Folder, Word, parse, split_commas
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
 from bardling.errors import UsageError
@@ -17,6 +15,7 @@ from bardling.model.config import ModelConfig
 from bardling.presets import config_for
 from bardling.reporting.console import open_console
 from bardling.reporting.plots import schedule_plot
+from bardling.reporting.screen import show_text
 from bardling.training.config import AdamW, TrainingConfig, steps_of_budget
 
 USAGE = "bardling train CORPUS|PRESET [options], or bardling train --resume RUN|auto"
@@ -75,9 +74,9 @@ def _parse(target: str | None, words: list[str]) -> TrainArguments:
     default = TrainArguments(
         training=config.training, data=config.data, model=config.model, optimizer=config.optimizer
     )
-    return tyro.cli(
+    return parse(
         TrainArguments,
-        args=split_commas(words, "--keep-at"),
+        split_commas(words, "--keep-at"),
         default=default,
         prog=f"bardling train {target or 'CORPUS|PRESET'}",
     )
@@ -101,6 +100,4 @@ def _show_schedule(config: RunConfig) -> None:
         batch_tokens=training.batch_size * config.model.block_size,
         train_tokens=1,
     )
-    console = Console(file=sys.stdout)
-    plot = schedule_plot(training, config.optimizer.lr, steps)
-    console.print(plot, highlight=False, markup=False)
+    show_text(schedule_plot(training, config.optimizer.lr, steps) + "\n")

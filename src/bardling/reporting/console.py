@@ -5,30 +5,38 @@ carriage returns, one line for each validation.
 """
 
 import math
+import shlex
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
 
+from bardling.reporting.screen import Screen
 from bardling.reporting.watcher import RunFacts, Watcher
 from bardling.training.step import StepResult
 
 
-def clock(seconds: float) -> str:
+def clock(seconds: int | float) -> str:
     """Write a duration as 0:07, 12:30 or 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def count(number: float) -> str:
+def count(number: int | float) -> str:
     """Write a number of parameters or tokens shortly: 912, 85.3k, 1.59M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{number / size:.3g}{letter}"
     return f"{number:.0f}"
+
+
+def nats(loss: float | None) -> str:
+    """Write a loss; the log has None for one that was not finite."""
+    return "not finite" if loss is None else f"{loss:.4f}"
 
 
 class PlainConsole(Watcher):
@@ -41,19 +49,18 @@ class PlainConsole(Watcher):
 
     def note(self, text: str) -> None:
         """Say it, marked as something to notice."""
-        self._say(f"[yellow]note[/]  {_escape(text)}")
+        self._say(("note", "yellow"), f"  {text}")
 
     def started(self, facts: RunFacts) -> None:
         """Say what is trained on what, and what knowing nothing would give."""
         self.facts = facts
         subset = facts.val_subset_tokens
-        of_val = f", {subset:,} of them at a time" if subset else ""
         total = facts.total_steps * facts.batch_tokens
         rest = facts.parameters - facts.decayed
-        self._say(f"[bold]{_escape(facts.name)}[/]")
+        self._say((facts.name, "bold"))
         self._say(
-            f"  text   {_escape(facts.corpus)}: {facts.train_tokens:,} tokens to train on, "
-            f"{facts.val_tokens:,} to validate{of_val}; {facts.vocab_size} different ones"
+            f"  text   {facts.corpus}: {facts.train_tokens:,} tokens to train on, "
+            f"{facts.val_tokens:,} to validate"
         )
         self._say(
             f"  model  {count(facts.parameters)} parameters; "
@@ -63,10 +70,12 @@ class PlainConsole(Watcher):
             f"  budget {facts.total_steps:,} steps of {facts.batch_tokens:,} tokens, "
             f"{total / facts.train_tokens:.3g} times the training text"
         )
+        if subset:
+            self._say(f"  checks {subset:,} tokens at a time, the whole split at the end")
         if facts.start_step:
             self._say(f"  goes on from step {facts.start_step:,}")
         self._say(
-            f"  a model that knows nothing has a loss of ln {facts.vocab_size} = "
+            f"  chance a model that knows nothing has a loss of ln {facts.vocab_size} = "
             f"{math.log(facts.vocab_size):.4f} nats per token\n"
         )
 
@@ -78,11 +87,11 @@ class PlainConsole(Watcher):
         """Say both losses, the speed and how long it will still take."""
         total = self.facts.total_steps if self.facts else 0
         left = (total - record["step"]) * self._seconds_per_step()
-        tail = f"  {self.speed:>8,.0f} tokens/s  {clock(left):>6} left" if self.speed else ""
-        mark = "  [green]best[/]" if best and record["step"] else ""
+        tail = f"  {count(self.speed):>5} tokens/s  {clock(left):>5} left" if self.speed else ""
         self._say(
-            f"step {record['step']:>{len(str(total))}}/{total}  train {record['train_loss']:.4f}  "
-            f"val {record['val_loss']:.4f}{tail}{mark}"
+            f"step {record['step']:>{len(str(total))}}/{total}  "
+            f"train {nats(record['train_loss'])}  val {nats(record['val_loss'])}{tail}",
+            *([("  best", "green")] if best and record["step"] else []),
         )
 
     def finished(self, result: Mapping[str, Any], folder: str) -> None:
@@ -93,15 +102,16 @@ class PlainConsole(Watcher):
             f"\n{why}: {count(result['tokens'])} tokens in {clock(result['seconds'])}; "
             "loss on the whole validation split, nats per token:"
         )
-        self._say(f"  best   {best['val_loss']:.4f}  (step {best['step']})")
-        self._say(f"  last   {last['val_loss']:.4f}  (step {last['step']})")
-        self._say(f"  next   bardling generate {_escape(folder)}\n")
+        self._say(f"  best   {nats(best['val_loss'])}  (step {best['step']})")
+        self._say(f"  last   {nats(last['val_loss'])}  (step {last['step']})")
+        self._say(f"  next   bardling generate {shlex.quote(folder)}\n")
 
     def _seconds_per_step(self) -> float:
         return self.facts.batch_tokens / self.speed if self.facts and self.speed else 0.0
 
-    def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+    def _say(self, *parts: str | tuple[str, str]) -> None:
+        """Print texts and (text, style) pairs as one line."""
+        self.console.print(Text.assemble(*parts), soft_wrap=True)
 
 
 class LiveConsole(PlainConsole):
@@ -110,8 +120,8 @@ class LiveConsole(PlainConsole):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self.bar = Progress(
-            BarColumn(bar_width=28),
-            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.description}", markup=False),
             console=console,
             transient=True,
         )
@@ -134,7 +144,7 @@ class LiveConsole(PlainConsole):
             completed=result.step,
             description=(
                 f"step {result.step}/{self.facts.total_steps}  loss {result.loss:.4f}  "
-                f"{tokens_per_second:,.0f} tokens/s  {clock(left)} left"
+                f"{count(tokens_per_second)} tokens/s  {clock(left)} left"
             ),
         )
 
@@ -154,9 +164,5 @@ class LiveConsole(PlainConsole):
 
 def open_console(console: Console | None = None) -> PlainConsole:
     """Return the form that fits where the output goes."""
-    console = console or Console()
+    console = console or Screen()
     return LiveConsole(console) if console.is_terminal else PlainConsole(console)
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")

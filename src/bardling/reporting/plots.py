@@ -8,9 +8,9 @@ from bardling.training.schedule import lr_fraction_of_step
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
-def area(values: Sequence[float], height: int) -> list[str]:
-    """Return `height` lines of text that show `values` (from 0 to their largest) as an area."""
-    top = max(values, default=0.0) or 1.0
+def area(values: Sequence[float], height: int, top: float) -> list[str]:
+    """Return `height` lines of text that show `values`, from 0 to `top`, as an area."""
+    top = top or 1.0
     eighths = [round(max(0.0, value) / top * height * 8) for value in values]
     return [
         "".join(EIGHTHS[min(8, max(0, e - 8 * row))] for e in eighths).rstrip()
@@ -25,8 +25,8 @@ def schedule_plot(
     last = total_steps - 1
     steps = [round(column * last / (width - 1)) for column in range(width)]
     rates = [lr * lr_fraction_of_step(config, step, total_steps) for step in steps]
-    lines = area(rates, height)
-    labels = [f"{max(rates):.3g}"] + [""] * (height - 2) + ["0"]
+    lines = area(rates, height, top=lr)
+    labels = [f"{lr:.3g}"] + [""] * (height - 2) + ["0"]
     drawn = [f"{label:>9} │{line}" for label, line in zip(labels, lines, strict=True)]
     axis = f"{'':>9} └{'─' * width}"
     ends = f"{'':>10} step 1{f'step {total_steps:,}':>{width - 6}}"

@@ -1,0 +1,61 @@
+"""Options: names, the nearest of them, and lists with commas."""
+
+import dataclasses
+
+import pytest
+
+from bardling.cli.evaluate import EvaluateArguments
+from bardling.cli.options import option_names, parse, split_commas
+from bardling.cli.train import TrainArguments
+from bardling.config import RunConfig, settings
+from bardling.errors import UsageError
+
+
+def test_every_setting_of_a_run_is_an_option_but_the_number_of_steps():
+    names = set(option_names(TrainArguments))
+    assert {"name", "resume", "runs-dir", "show-schedule", "budget", "seed", "tokenizer"} <= names
+    assert {"model.n-layer", "model.n-kv-head", "optimizer.lr", "keep-at", "corpus"} <= names
+    plain = {name.split(".")[-1].replace("-", "_") for name in names}
+    assert {name for _, name in settings(RunConfig().to_json())} <= plain
+    own = {f.name for f in dataclasses.fields(TrainArguments)}
+    assert len(names) == len(settings(RunConfig().to_json())) + len(own) - 4
+
+
+@pytest.mark.parametrize(
+    ("word", "nearest"),
+    [
+        ("--bugdet", "--budget"),
+        ("--n_head", "--model.n-head"),
+        ("--n-layer=3", "--model.n-layer"),
+        ("--lr", "--optimizer.lr"),
+        ("--model.n_haed", "--model.n-head"),
+        ("--warmup", "--warmup-fraction"),
+    ],
+)
+def test_an_unknown_option_names_the_nearest(cli, word, nearest):
+    done = cli("train", "sums", word, "3")
+    assert done.code == 2 and done.out == ""
+    said = word.split("=")[0]
+    meant = f"train has no option '{said}', did you mean '{nearest}'?; --help shows them all"
+    assert done.err == f"bardling: {meant}\n"
+
+
+def test_a_word_too_many_and_an_option_like_none():
+    with pytest.raises(UsageError, match="evaluate can do nothing with 'ROMEO'; text with spaces"):
+        parse(EvaluateArguments, ["will", "ROMEO"], prog="bardling evaluate")
+    with pytest.raises(UsageError, match="evaluate has no option '--zzzzzz'; --help"):
+        parse(EvaluateArguments, ["will", "--zzzzzz"], prog="bardling evaluate")
+
+
+def test_parse_returns_what_the_words_say():
+    arguments = parse(EvaluateArguments, ["will", "--json"], prog="bardling evaluate")
+    assert arguments == EvaluateArguments(run="will", json=True)
+    again = parse(EvaluateArguments, ["--no-json"], prog="bardling evaluate", default=arguments)
+    assert again == EvaluateArguments(run="will", json=False)
+
+
+def test_commas_separate_the_values_of_one_option_only():
+    words = ["--keep-at", "2,5", "--name", "a,b", "--keep-at=7,9"]
+    expected = ["--keep-at", "2", "5", "--name", "a,b", "--keep-at", "7", "9"]
+    assert split_commas(words, "--keep-at") == expected
+    assert split_commas(["--keep-at"], "--keep-at") == ["--keep-at"]

@@ -1,0 +1,100 @@
+"""From the name of a corpus to two splits of ids: what is told, and what is too short."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bardling.data.config import DataConfig
+from bardling.data.prepare import Prepared, prepare
+from bardling.errors import CorpusError, TokenizerError
+
+
+def ready(path: Path, block_size: int = 4, **settings) -> tuple[Prepared, list[str]]:
+    notes: list[str] = []
+    config = DataConfig(corpus=str(path), **settings)
+    return prepare(config, block_size=block_size, data_dir=None, note=notes.append), notes
+
+
+@pytest.fixture
+def text(tmp_path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"the quick brown fox\n" * 10)
+    return path
+
+
+def test_one_text_is_cut_by_position_and_read_back(text):
+    prepared, notes = ready(text)
+    whole = text.read_text()
+    assert prepared.tokenizer.decode(prepared.train) == whole[:180]
+    assert prepared.tokenizer.decode(prepared.val) == whole[180:]
+    assert prepared.tokenizer.vocab_size == len(set(whole))
+    assert prepared.tokenizer.end_token is None and notes == []
+
+
+def test_the_fraction_is_that_of_the_config(text):
+    prepared, _ = ready(text, val_fraction=0.25)
+    assert (len(prepared.train), len(prepared.val)) == (150, 50)
+
+
+def test_characters_of_both_splits_are_known(text):
+    text.write_text("ab" * 50 + "z" * 5)
+    prepared, _ = ready(text)
+    assert prepared.tokenizer.decode(prepared.val)[-5:] == "zzzzz"
+
+
+def test_documents_end_with_the_end_token(tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for i in range(10):
+        (folder / f"{i}.txt").write_text(f"number {i} of the ten")
+    prepared, _ = ready(folder)
+    end = prepared.tokenizer.end_token
+    assert end == prepared.tokenizer.vocab_size - 1
+    assert int(np.sum(prepared.train == end)) == 9 and prepared.train[-1] == end
+    assert int(np.sum(prepared.val == end)) == 1 and prepared.val[-1] == end
+
+
+def test_what_is_odd_about_a_text_is_told(text):
+    text.write_bytes(b"\xef\xbb\xbf" + b"one\r\ntwo\0 \r\n" * 10)
+    prepared, notes = ready(text)
+    assert [note.removeprefix(f"{text}: ") for note in notes] == [
+        "the byte order mark at its start was dropped",
+        "10 NUL kept, the first at character 8",
+        "line ends kept as they are, 20 CRLF and 0 CR alone",
+    ]
+    assert prepared.tokenizer.decode(prepared.train).startswith("one\r\ntwo\0 \r\n")
+
+
+def test_another_tokenizer_is_used_as_it_is_or_refused(text, tmp_path):
+    from bardling.text.tokenizer_file import save_tokenizer
+
+    first, _ = ready(text)
+    save_tokenizer(first.tokenizer, tmp_path / "first")
+    other = tmp_path / "other.txt"
+    other.write_text("the box " * 30)
+    prepared, _ = ready(other, tokenizer=str(tmp_path / "first"))
+    assert prepared.tokenizer.sha256 == first.tokenizer.sha256
+    other.write_text("the BOX " * 30)
+    with pytest.raises(TokenizerError, match=r"'B' \(U\+0042\) at position 4"):
+        ready(other, tokenizer=str(tmp_path / "first"))
+
+
+@pytest.mark.parametrize(
+    ("length", "block_size", "val_fraction", "said"),
+    [
+        (10, 9, 0.1, "train split has 9 tokens, and a block size of 9 needs 10"),
+        (10, 8, 0.1, "the val split has 1 tokens, and .* needs 2"),
+        (100, 90, 0.5, "train split has 50 tokens, and a block size of 90 needs 91"),
+    ],
+)
+def test_splits_that_are_too_short(text, length, block_size, val_fraction, said):
+    text.write_text("abcdefghij" * (length // 10))
+    with pytest.raises(CorpusError, match=said):
+        ready(text, block_size=block_size, val_fraction=val_fraction)
+
+
+def test_the_shortest_splits_that_work(text):
+    text.write_text("abcdefghij" * 2)
+    prepared, _ = ready(text, block_size=17, val_fraction=0.1)
+    assert (len(prepared.train), len(prepared.val)) == (18, 2)
