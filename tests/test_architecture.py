@@ -111,6 +111,10 @@ def test_waivers_are_few():
     assert {word: source.count(word) for word in ALLOWED_WAIVERS} == ALLOWED_WAIVERS
 
 
+def test_type_checkers_of_users_see_our_types():
+    assert (ROOT / "py.typed").read_bytes() == b""
+
+
 def test_settings_are_few_and_their_names_unique():
     names = [name for _, name in settings(bardling.RunConfig().to_json())]
     assert len(names) == len(set(names))

@@ -7,9 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
+import bardling
 from bardling import storage
-from bardling.checkpoint import load_checkpoint, load_newest, load_weights
-from bardling.errors import CheckpointError
+from bardling.checkpoint import (
+    best_step,
+    load_checkpoint,
+    load_newest,
+    load_weights,
+    open_checkpoint,
+)
+from bardling.errors import CheckpointError, UsageError
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from bardling.run import start_run
@@ -158,3 +165,58 @@ def test_the_newest_whole_one_is_taken_and_every_damaged_one_told(trained, tmp_p
         (run.checkpoint_path(step) / "state.json").unlink()
     with pytest.raises(CheckpointError, match="none of the 3 checkpoints"):
         load_newest(run, heard.append)
+
+
+def published(trained: RunFolder, tmp_path: Path) -> RunFolder:
+    """Return a run of its own with the three checkpoints."""
+    run = RunFolder(tmp_path / "copy")
+    for step in (0, 2, 4):
+        files = storage.read_folder(trained.checkpoint_path(step))
+        storage.publish_folder(run.checkpoint_path(step), files)
+    return run
+
+
+def test_a_checkpoint_is_chosen_by_best_last_or_step(trained, tmp_path):
+    with pytest.raises(CheckpointError, match="has no complete checkpoint"):
+        open_checkpoint(RunFolder(tmp_path / "none"), "best", print)
+    run = published(trained, tmp_path)
+    best = load_checkpoint(run.checkpoint_path(4)).state.best_step
+    assert open_checkpoint(run, "best", print).state.step == best
+    assert open_checkpoint(run, "last", print).state.step == 4
+    assert open_checkpoint(run, "2", print).state.step == 2
+    with pytest.raises(CheckpointError, match="no checkpoint of step 7; it has 0, 2, 4"):
+        open_checkpoint(run, "7", print)
+    with pytest.raises(UsageError, match="'first' names no checkpoint"):
+        open_checkpoint(run, "first", print)
+    storage.write_json(
+        run.result_path,
+        {"best": {"step": 2, "val_loss": 1.0}, "last": {"step": 4, "val_loss": 2.0}},
+    )
+    assert open_checkpoint(run, "best", print).state.step == 2
+
+
+def test_a_damaged_best_or_last_gives_way_and_a_named_step_does_not(trained, tmp_path):
+    run, heard = published(trained, tmp_path), []
+    (run.checkpoint_path(4) / "model.safetensors").write_bytes(b"")
+    assert open_checkpoint(run, "last", heard.append).state.step == 2
+    assert "step-000004 cannot be used" in heard[0]
+    with pytest.raises(CheckpointError, match="step-000004 cannot be used"):
+        open_checkpoint(run, "4", heard.append)
+    with pytest.warns(UserWarning, match="step-000004 cannot be used"):
+        assert bardling.load(run.path, "last").step == 2
+    (run.checkpoint_path(4) / "state.json").write_text("{")
+    (run.checkpoint_path(2) / "state.json").write_text("{")
+    assert best_step(run, [0, 2, 4]) == 0
+
+
+def test_a_checkpoint_under_another_name_is_refused(trained, tmp_path):
+    run = published(trained, tmp_path)
+    run.checkpoint_path(2).rename(run.checkpoint_path(3))
+    with pytest.raises(CheckpointError, match="it was written as step-000002"):
+        load_checkpoint(run.checkpoint_path(3))
+
+
+def test_one_folder_is_enough(trained, tmp_path):
+    run = published(trained, tmp_path)
+    loaded = bardling.load(run.checkpoint_path(2))
+    assert loaded.step == 2 and len(loaded.generate("one", max_new_tokens=3)) == 3

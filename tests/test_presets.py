@@ -22,6 +22,14 @@ def test_seed_001_has_the_parameters_it_states():
     assert count_parameters(find_preset("seed-001").config.model).total == 1_827_137
 
 
+def test_seed_001_leans_on_no_default():
+    model = find_preset("seed-001").config.model
+    assert (model.block_size, model.n_layer, model.n_head, model.n_embd) == (128, 4, 6, 192)
+    assert (model.position, model.norm_eps, model.qkv_bias, model.bias) == (
+        *("learned", 1e-5, False, True),
+    )
+
+
 def test_seed_000_is_what_its_text_says():
     config = find_preset("seed-000").config
     model, training = config.model, config.training
@@ -36,6 +44,14 @@ def test_presets_of_seeds_name_their_assumptions():
     assert all(find_preset(name).assumptions for name in PRESETS if name.startswith("seed-"))
 
 
+def test_what_a_seed_states_is_no_assumption():
+    """001 prints its attention and names tied weights as missing; 000 names its positions."""
+    in_000, in_001 = ("; ".join(find_preset(f"seed-00{n}").assumptions) for n in (0, 1))
+    assert "query, key and value" in in_000 and "query, key and value" not in in_001
+    assert "untied" in in_000 and "untied" not in in_001
+    assert "learned positions" in in_001 and "learned positions" not in in_000
+
+
 def test_the_demo_counts_the_characters_of_its_corpus():
     assert find_preset("demo").config.model.vocab_size == len(set(sums(seed=0)))
 
@@ -46,6 +62,9 @@ def test_words_after_train(tmp_path):
     text = tmp_path / "my.txt"
     text.write_text("hello")
     assert config_for(str(text)).data.corpus == str(text)
+    assert config_for(str(text)) == find_preset("shakespeare").config.with_overrides(
+        corpus=str(text)
+    )
     with pytest.raises(UsageError, match="no preset, no corpus and no file, did you mean 'seed-0"):
         config_for("seed001")
     with pytest.raises(UsageError, match="no preset 'x'; there are demo"):

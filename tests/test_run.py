@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-import bardling.run as run_module
+import bardling
+import bardling.evaluation.validation as validation_module
+import bardling.trainer as trainer_module
 from bardling import storage
 from bardling.checkpoint import load_checkpoint
-from bardling.errors import CorpusError, StorageError, TrainingDiverged
+from bardling.errors import ConfigError, CorpusError, StorageError, TrainingDiverged
 from bardling.evaluation.loss import evaluate
-from bardling.run import Trainer, resume_run, start_run
+from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder
+from bardling.trainer import Trainer
 from tiny import Listener, tiny_config, write_text
 
 
@@ -35,14 +38,15 @@ def test_a_run_leaves_everything_it_promises(text):
         assert (run.path / name).is_file(), name
     assert run.steps() == [0, 8, 12]
     lines = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
-    steps = [line for line in lines if "loss" in line]
-    assert [line["step"] for line in steps] == list(range(1, 13))
-    expected = {"step", "tokens", "seconds", "loss", "lr", "grad_norm", "tokens_per_second"}
-    assert all(line.keys() == expected for line in steps)
-    assert [line["tokens"] for line in steps] == [128 * k for k in range(1, 13)]
+    assert [line["step"] for line in lines] == list(range(13))
+    keys = {"step", "tokens", "seconds", "loss", "lr", "grad_norm", "tokens_per_second"}
+    assert all(keys <= line.keys() for line in lines)
+    assert all(line["loss"] is not None for line in lines[1:])
+    assert [line["tokens"] for line in lines] == [128 * k for k in range(13)]
     validations = [line for line in lines if "val_loss" in line]
     assert [line["step"] for line in validations] == [0, 4, 8, 12]
-    assert all("train_loss" in line for line in validations)
+    more = {"train_loss", "val_loss", "val_tokens", "sample"}
+    assert all(line.keys() == keys | more for line in validations)
     assert "## Step 12, validation loss" in run.samples_path.read_text()
     assert listener.facts[0].decayed < listener.facts[0].parameters
     assert listener.results[-1].step == 12
@@ -76,27 +80,27 @@ def test_retention_keeps_first_last_best_and_the_named(text):
 
 def test_the_best_checkpoint_outlives_rotation(text, monkeypatch):
     losses = iter([3.0, 1.0, 2.0, 2.1, 2.2, 2.3])
-    real = run_module.Validation.during_run
+    real = trainer_module.Validation.during_run
 
     def scripted(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=next(losses))
 
-    monkeypatch.setattr(run_module.Validation, "during_run", scripted)
+    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
     run, _ = train(text, budget="10steps", eval_interval_steps=2, keep_last=1)
     assert run.steps() == [0, 2, 10]
-    assert run.result()["best"]["step"] == 2
+    assert load_checkpoint(run.checkpoint_path(10)).state.best_step == 2
 
 
 def test_patience_ends_a_run_and_resuming_it_does_not_go_on(text, monkeypatch):
     losses = iter([3.0, 2.0, 2.5, 2.5, 2.5, 2.5])
-    real = run_module.Validation.during_run
+    real = trainer_module.Validation.during_run
 
     def scripted(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=next(losses))
 
-    monkeypatch.setattr(run_module.Validation, "during_run", scripted)
+    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
     run, _ = train(text, budget="40steps", eval_interval_steps=4, patience=2)
     assert run.result()["stopped"] == "early" and run.result()["last"]["step"] == 12
     run.result_path.unlink()  # as if it had been killed before it could say so
@@ -113,7 +117,23 @@ def test_a_run_that_has_ended_is_left_alone(text):
     assert run.metrics_path.read_bytes() == before
 
 
-def test_validations_use_a_fixed_subset_where_the_whole_would_cost_too_much(text):
+def test_the_better_of_best_and_last_on_the_whole_split_is_the_result(text, monkeypatch):
+    losses = iter([3.0, 0.5, 2.0, 2.0])  # a subset that flatters step 4
+    real = trainer_module.Validation.during_run
+
+    def scripted(self, model):
+        train, val = real(self, model)
+        return train, replace(val, loss=next(losses))
+
+    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
+    run, _ = train(text)
+    assert load_checkpoint(run.checkpoint_path(12)).state.best_step == 4
+    assert run.result()["best"] == run.result()["last"]
+    assert bardling.load(run.path).step == 12
+
+
+def test_validations_use_a_fixed_subset_where_the_whole_would_cost_too_much(text, monkeypatch):
+    monkeypatch.setattr(validation_module, "LEAST_TOKENS", 1)
     _run, listener = train(text, batch_size=4, eval_interval_steps=6)
     subset = listener.facts[0].val_subset_tokens
     assert subset == int(0.075 * 6 * 4 * 16)
@@ -125,14 +145,14 @@ def test_validations_use_a_fixed_subset_where_the_whole_would_cost_too_much(text
 
 def poison(monkeypatch, steps: set[int]) -> None:
     """Make the loss of these steps (counted from 0) NaN, as an overflow would."""
-    real = run_module.pretraining_loss
+    real = trainer_module.pretraining_loss
     calls = iter(range(10_000))
 
     def sometimes_nan(model, batch):
         loss = real(model, batch)
         return loss * float("nan") if next(calls) in steps else loss
 
-    monkeypatch.setattr(run_module, "pretraining_loss", sometimes_nan)
+    monkeypatch.setattr(trainer_module, "pretraining_loss", sometimes_nan)
 
 
 def test_one_bad_step_changes_nothing_and_the_run_goes_on(text, monkeypatch):
@@ -158,14 +178,14 @@ def test_three_bad_steps_in_a_row_stop_the_run_and_leave_the_last_good_checkpoin
 
 
 def test_a_validation_that_is_not_finite_is_no_best(text, monkeypatch):
-    real = run_module.Validation.during_run
+    real = trainer_module.Validation.during_run
     calls = iter(range(100))
 
     def scripted(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=float("nan")) if next(calls) == 2 else val
 
-    monkeypatch.setattr(run_module.Validation, "during_run", scripted)
+    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
     run, _ = train(text)
     assert [r["val_loss"] for r in run.metrics() if "val_loss" in r][2] is None
     assert run.result()["best"]["step"] != 8
@@ -181,7 +201,8 @@ def test_a_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_used(tex
     weights.write_bytes(bytes(data))
     listener = Listener()
     resume_run(run, listener)
-    assert "step-000012" in listener.notes[0] and "one before it is used" in listener.notes[0]
+    assert "step-000012" in listener.notes[0] and "next one" in listener.notes[0]
+    assert "set aside as step-000012.damaged-1" in listener.notes[1]
     assert [r.step for r in listener.results] == [9, 10, 11, 12]
     again = load_checkpoint(run.checkpoint_path(12))
     same = load_checkpoint(whole.checkpoint_path(12))
@@ -244,3 +265,85 @@ def test_other_threads_are_told_on_resume(text, monkeypatch):
     listener = Listener()
     resume_run(run, listener)
     assert "goes on with 77" in listener.notes[0] and "last bits" in listener.notes[0]
+
+
+def stopped_run(text: Path) -> RunFolder:
+    run, _ = train(text)
+    run.result_path.unlink()
+    return run
+
+
+def test_a_later_checkpoint_without_a_manifest_does_not_stand_in_the_way(text):
+    run = stopped_run(text)
+    (run.checkpoint_path(12) / "manifest.json").unlink()
+    listener = Listener()
+    resume_run(run, listener)
+    assert "step-000012 is not whole: set aside" in listener.notes[0]
+    assert run.result()["last"]["step"] == 12 and 12 in run.steps()
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+@pytest.mark.parametrize("data", [None, b"{"])
+def test_a_lost_side_file_is_brought_back_from_the_checkpoint(text, name, data):
+    run = stopped_run(text)
+    before = (run.path / name).read_bytes()
+    (run.path / name).unlink()
+    if data is not None:
+        (run.path / name).write_bytes(data)
+    listener = Listener()
+    resume_run(run, listener)
+    assert "brought back from step-000012" in listener.notes[0]
+    assert (run.path / name).read_bytes() == before
+
+
+def test_settings_changed_by_hand_are_noticed(text):
+    run = stopped_run(text)
+    storage.write_json(run.config_path, run.config().with_overrides(lr=0.5).to_json())
+    with pytest.raises(
+        ConfigError, match=r"was changed since step-000012.*lr is 0.5 here and 0.01"
+    ):
+        resume_run(run, Listener())
+
+
+def test_a_run_has_one_writer(text):
+    run = stopped_run(text)
+    with (
+        storage.only_writer(run.path),
+        pytest.raises(StorageError, match="another process is writing"),
+    ):
+        resume_run(run, Listener())
+    resume_run(run, Listener())
+
+
+def test_leftovers_of_a_killed_process_are_tidied(text):
+    run = stopped_run(text)
+    for folder in (run.path, run.path / "tokens", run.checkpoints_path):
+        (folder / ".x.tmp-999999").write_bytes(b"")
+    resume_run(run, Listener())
+    assert not list(run.path.rglob(".x.tmp-*"))
+
+
+def test_what_no_memory_can_hold_is_refused_before_anything_is_made(text):
+    with pytest.raises(ConfigError, match=r"would hold about [\d,.]+ GiB, and this machine has"):
+        train(text, n_layer=10**9)
+    with pytest.raises(ConfigError, match="keep_at names step 99, but the run has 12"):
+        train(text, keep_at=(99,))
+    assert not (text.parent / "runs").exists()
+
+
+def test_failures_in_a_row_are_counted_across_a_stop(text, monkeypatch):
+    poison(monkeypatch, {3, 4, 5})
+
+    class Quits(Listener):
+        def stepped(self, result, tokens_per_second):
+            if result.step == 5:
+                raise RuntimeError
+
+    run = RunFolder(text.parent / "runs" / "demo")
+    config = tiny_config(text, checkpoint_interval_steps=1)
+    with pytest.raises(RuntimeError):
+        start_run(config, run, data_dir=None, watcher=Quits())
+    assert load_checkpoint(run.checkpoint_path(4)).state.failures == 1
+    poison(monkeypatch, {0, 1})  # steps 5 and 6 again
+    with pytest.raises(TrainingDiverged):
+        resume_run(run, Listener())

@@ -1,16 +1,14 @@
 """RunFolder: where things lie, names, and reading a log that a crash cut short."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from bardling import storage
 from bardling.config import RunConfig
-from bardling.errors import CheckpointError, ConfigError, StorageError, UsageError
+from bardling.errors import ConfigError, UsageError
 from bardling.run_folder import (
     RunFolder,
-    choose_step,
     find_run,
     list_runs,
     new_run,
@@ -48,15 +46,13 @@ def test_log_comes_back_and_is_cut_at_a_step(run):
     assert run.metrics() == []
 
 
-def test_a_last_line_cut_short_is_left_out_and_one_in_the_middle_is_an_error(run):
+def test_damaged_lines_are_left_out_and_counted(run):
     run.log({"step": 1})
-    with run.metrics_path.open("a") as file:
-        file.write('{"step": 2, "lo')
-    assert run.metrics() == [{"step": 1}]
-    with run.metrics_path.open("a") as file:
-        file.write("\n" + json.dumps({"step": 3}) + "\n")
-    with pytest.raises(StorageError, match=r"metrics\.jsonl, line 2"):
-        run.metrics()
+    with run.metrics_path.open("ab") as file:
+        file.write(b'{"loss": 2}\n[1]\n{"step": NaN}\n\xff\xfe\n{"step": 3}\n{"step": 4, "lo')
+    assert run.read_log() == ([{"step": 1}, {"step": 3}], 5)
+    assert run.forget_after(2) == 5
+    assert run.read_log() == ([{"step": 1}], 0)
 
 
 def test_a_log_that_is_absent_is_empty(run):
@@ -72,29 +68,6 @@ def test_steps_are_those_with_a_manifest(run):
     (run.checkpoints_path / "step-9.tmp").mkdir()
     (run.checkpoints_path / "step-99x").mkdir()
     assert run.steps() == [200, 1_000_000]
-
-
-def test_choose_step_knows_best_last_and_numbers(run):
-    with pytest.raises(CheckpointError, match="no complete checkpoint"):
-        choose_step(run, "best")
-    for step in (0, 10, 20):
-        checkpoint(run, step, min(step, 10))
-    assert choose_step(run, "last") == 20
-    assert choose_step(run, "best") == 10
-    assert choose_step(run, "0") == 0
-    with pytest.raises(CheckpointError, match="no checkpoint of step 7; it has 0, 10, 20"):
-        choose_step(run, "7")
-    with pytest.raises(UsageError, match="'first' names no checkpoint"):
-        choose_step(run, "first")
-
-
-def test_best_falls_back_to_what_is_there(run):
-    checkpoint(run, 10, 10)
-    checkpoint(run, 20, 15)  # names a best step that is gone
-    (run.checkpoint_path(20) / "state.json").write_text("{")
-    assert choose_step(run, "best") == 10
-    storage.remove_folder(run.checkpoint_path(10))
-    assert choose_step(run, "best") == 20
 
 
 def test_find_run_by_path_by_name_and_by_what_is_near(run):
@@ -119,6 +92,14 @@ def test_new_runs_get_a_name_that_is_free_and_plain(run):
     for name in ("../out", "a b", "", ".hidden", "x" * 101):
         with pytest.raises(UsageError, match="no name for a run"):
             new_run(name, "x", folder)
+
+
+def test_what_is_left_of_a_run_is_not_taken_for_a_free_place(run):
+    checkpoint(run, 20, 20)
+    run.config_path.unlink()
+    assert find_run("demo", run.path.parent).path == run.path
+    with pytest.raises(UsageError, match="there is a run 'demo'"):
+        new_run("demo", "x", run.path.parent)
 
 
 def test_list_runs_shows_those_that_are_set_up(run):

@@ -8,15 +8,17 @@
 The command line calls these; there is nothing it can do that Python cannot.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
-from bardling.checkpoint import load_checkpoint
+from bardling import storage
+from bardling.checkpoint import load_checkpoint, open_checkpoint
 from bardling.config import RunConfig, difference
 from bardling.data.token_file import open_tokens
-from bardling.errors import UsageError
+from bardling.errors import BardlingError, UsageError
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.generation.sampling import choose_strategy
 from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
@@ -24,10 +26,13 @@ from bardling.model.gpt import GPT
 from bardling.presets import config_for
 from bardling.reporting.watcher import Watcher
 from bardling.run import resume_run, start_run
-from bardling.run_folder import RunFolder, choose_step, find_run, list_runs, new_run, runs_folder
+from bardling.run_folder import RunFolder, find_run, list_runs, new_run, runs_folder
 from bardling.text.tokenizer import Tokenizer, Unknown
+from bardling.text.tokenizer_file import is_built_in
 
-EVALUATION_BATCH = 32
+EVALUATION_BATCH = 32  # windows at once
+
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +141,8 @@ class Run:
         `unknown="skip"`.
         """
         ids = self.tokenizer.encode_array(text, unknown=unknown)
-        return evaluate(self.model, ids, batch_size=EVALUATION_BATCH)
+        windows = -(-len(ids) // self.config.model.block_size)
+        return evaluate(self.model, ids, batch_size=min(EVALUATION_BATCH, max(1, windows)))
 
     def validation_loss(self) -> Evaluation:
         """Return the loss on the run's whole validation split."""
@@ -144,17 +150,22 @@ class Run:
         return evaluate(self.model, tokens, batch_size=EVALUATION_BATCH)
 
 
-def load(folder: str | Path, checkpoint: str = "best") -> Run:
+def load(folder: str | Path, checkpoint: str = "best", *, note: Note = warn) -> Run:
     """Return the run in `folder` (a path, or a name in ./runs) at a checkpoint.
 
-    `checkpoint` is `best`, `last` or a step. Raises `CheckpointError` when it is damaged.
+    `checkpoint` is `best`, `last` or a step; `folder` may be a checkpoint's own. When the best or
+    the last is damaged, the next newest is used and `note` told (a Python warning by default).
+    Raises `CheckpointError` when there is none, or when a step that was named is damaged.
     """
-    run = find_run(folder, runs_folder())
-    step = choose_step(run, checkpoint)
-    loaded = load_checkpoint(run.checkpoint_path(step))
+    path = Path(folder)
+    if storage.exists(path / storage.MANIFEST):
+        run, loaded = RunFolder(path.absolute().parent.parent), load_checkpoint(path)
+    else:
+        run = find_run(folder, runs_folder())
+        loaded = open_checkpoint(run, checkpoint, note)
     return Run(
         folder=run,
-        step=step,
+        step=loaded.state.step,
         config=loaded.config,
         model=loaded.build_model(),
         tokenizer=loaded.tokenizer,
@@ -204,7 +215,7 @@ def train_config(
         if known is not None:
             _same_settings(config, known)
             resume_run(known, ears)
-            return load(known.path)
+            return load(known.path, note=ears.note)
         if config is None:
             raise UsageError("there is nothing to resume, and no corpus or preset to begin with")
         run = new_run(name, config.data.corpus, folder)
@@ -220,26 +231,36 @@ def _run_to_resume(
         return None
     if str(resume) != "auto":
         return find_run(resume, folder)
-    for run in reversed(list_runs(folder)):
-        if name is not None:
-            if run.name == name:
-                return run
-        elif run.result() is None and (config is None or difference(config, run.config()) is None):
-            return run
-    return None
+    if name is not None:
+        named = RunFolder(folder / name)
+        return named if named.is_run() else None
+    return next((run for run in reversed(list_runs(folder)) if _goes_on(run, config)), None)
+
+
+def _goes_on(run: RunFolder, config: RunConfig | None) -> bool:
+    """Tell whether `run` has not ended and is the one that `config` describes."""
+    try:
+        return run.result() is None and (config is None or difference(config, run.config()) is None)
+    except BardlingError:  # damaged: not the run that anyone means by auto
+        return False
 
 
 def _with_tokenizer_path(config: RunConfig, folder: Path) -> RunConfig:
     """Let `tokenizer` be the name of a run in `folder`."""
-    path = folder / config.data.tokenizer
-    is_run = not Path(config.data.tokenizer).exists() and RunFolder(path).config_path.is_file()
-    return config.with_overrides(tokenizer=str(path)) if is_run else config
+    word = config.data.tokenizer
+    path = folder / word
+    if is_built_in(word) or storage.exists(Path(word)) or not storage.exists(path / "config.json"):
+        return config
+    return config.with_overrides(tokenizer=str(path))
 
 
 def _same_settings(config: RunConfig | None, run: RunFolder) -> None:
     """Refuse to go on with a run by other settings than its own."""
-    changed = difference(config, run.config()) if config is not None else None
-    if changed:
+    own = run.known_config()
+    if config is None or own is None:  # what is lost is brought back when the run goes on
+        return
+    changed = difference(config, own)
+    if changed is not None:
         raise UsageError(
             f"a resumed run keeps its settings, but {changed} ({run.path}); "
             "leave the option away, or start a new run under another --name"

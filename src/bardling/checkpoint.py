@@ -13,9 +13,11 @@ once, hashed, and only then parsed. A folder without a manifest is not a checkpo
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -26,12 +28,12 @@ from torch.optim import Optimizer
 
 from bardling import storage
 from bardling.config import RunConfig
-from bardling.errors import BardlingError, CheckpointError, StorageError
+from bardling.errors import BardlingError, CheckpointError, StorageError, UsageError
 from bardling.model.gpt import GPT
-from bardling.run_folder import RunFolder
+from bardling.run_folder import RunFolder, checkpoint_name
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import parse_tokenizer, tokenizer_files
-from bardling.training.optimizers import state_tensors
+from bardling.training.optimizers import group_settings, state_tensors
 from bardling.training.state import RunState
 
 
@@ -69,7 +71,9 @@ def save_checkpoint(
         "optimizer.safetensors": tensor_bytes(state_tensors(model, optimizer)),
         "config.json": storage.json_bytes(config.to_json()),
         **tokenizer_files(tokenizer),
-        "state.json": storage.json_bytes(dataclasses.asdict(state)),
+        "state.json": storage.json_bytes(
+            {**dataclasses.asdict(state), "optimizer_groups": group_settings(optimizer)}
+        ),
     }
     storage.publish_folder(folder, files)
     storage.read_folder(folder)
@@ -79,11 +83,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint; anything missing, cut short or altered is a `CheckpointError`."""
     try:
         files = storage.read_folder(folder)
+        state = RunState.from_json(storage.parse_json(files["state.json"], "state.json"))
+        if folder.name != checkpoint_name(state.step):
+            raise CheckpointError(f"it was written as {checkpoint_name(state.step)}")
         return Checkpoint(
             path=folder,
             config=RunConfig.from_json(storage.parse_json(files["config.json"], "config.json")),
             tokenizer=parse_tokenizer(files["tokenizer.json"]),
-            state=RunState.from_json(storage.parse_json(files["state.json"], "state.json")),
+            state=state,
             weights=parse_tensors(files["model.safetensors"]),
             optimizer=parse_tensors(files["optimizer.safetensors"]),
         )
@@ -93,21 +100,51 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{folder} cannot be used: {error}") from error
 
 
-def load_newest(run: RunFolder, warn: Callable[[str], None]) -> Checkpoint | None:
-    """Return the newest checkpoint that is whole; tell `warn` of each that is not.
+def open_checkpoint(run: RunFolder, choice: str, note: Callable[[str], None]) -> Checkpoint:
+    """Return the checkpoint that `best`, `last` or a step names.
 
-    None means that the run has not written one yet. Raises `CheckpointError` when there are
-    checkpoints and all of them are damaged.
+    Where the best or the last is damaged, `note` hears of it and the next newest whole one is
+    used; a step that was named must be whole. Raises `CheckpointError` when there is none.
     """
     steps = run.steps()
-    for step in reversed(steps):
+    if not steps:
+        raise CheckpointError(f"{run.path} has no complete checkpoint")
+    if choice in ("best", "last"):
+        first = best_step(run, steps) if choice == "best" else steps[-1]
+        return _first_whole(run, [first, *(s for s in reversed(steps) if s != first)], note)
+    listed = ", ".join(map(str, steps))
+    if not choice.isdecimal():
+        raise UsageError(f"'{choice}' names no checkpoint; say best, last or one of {listed}")
+    if int(choice) not in steps:
+        raise CheckpointError(f"{run.name} has no checkpoint of step {choice}; it has {listed}")
+    return load_checkpoint(run.checkpoint_path(int(choice)))
+
+
+def load_newest(run: RunFolder, note: Callable[[str], None]) -> Checkpoint | None:
+    """Return the newest whole checkpoint; None means that the run has not written one yet."""
+    steps = run.steps()
+    return _first_whole(run, steps[::-1], note) if steps else None
+
+
+def _first_whole(run: RunFolder, steps: Sequence[int], note: Callable[[str], None]) -> Checkpoint:
+    for step in steps:
         try:
             return load_checkpoint(run.checkpoint_path(step))
         except CheckpointError as error:
-            warn(f"{error}; the one before it is used instead")
-    if steps:
-        raise CheckpointError(f"none of the {len(steps)} checkpoints of {run.path} can be used")
-    return None
+            note(f"{error}; looking for the next one")
+    raise CheckpointError(f"none of the {len(steps)} checkpoints of {run.path} can be used")
+
+
+def best_step(run: RunFolder, steps: Sequence[int]) -> int:
+    """Return the step that the run's result, or else its newest checkpoint, calls the best."""
+    claims: list[Any] = []
+    with suppress(StorageError):
+        claims.append((run.result() or {}).get("best", {}).get("step"))
+    for step in reversed(steps):
+        with suppress(StorageError):
+            state = storage.read_json(run.checkpoint_path(step) / "state.json")
+            claims.append(state.get("best_step") if isinstance(state, dict) else None)
+    return next((int(claim) for claim in claims if claim in steps), steps[-1])
 
 
 def prune_checkpoints(run: RunFolder, kept: Collection[int], warn: Callable[[str], None]) -> None:

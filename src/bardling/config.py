@@ -2,16 +2,16 @@
 
 The parts are declared beside what they configure; here they are only put together. Reading is
 strict: an unknown key, a word of the wrong kind or a value that no run can have is an error that
-names the place. No torch is imported.
+names the place; how a value is read is left to `fields`. No torch is imported.
 """
 
 import dataclasses
-import types
 from dataclasses import dataclass, field
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from bardling.data.config import DataConfig
 from bardling.errors import ConfigError, nearest
+from bardling.fields import check_fields, read_value
 from bardling.model.config import ModelConfig
 from bardling.training.config import AdamW, TrainingConfig
 
@@ -28,6 +28,7 @@ class RunConfig:
     """The budget in optimizer steps; 0 until the run has worked it out."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.total_steps < 0:
             raise ConfigError(f"total_steps is {self.total_steps}; it must be at least 0")
 
@@ -38,7 +39,7 @@ class RunConfig:
     @classmethod
     def from_json(cls, values: Any) -> "RunConfig":
         """Read what `to_json` wrote; a key that is absent takes its default."""
-        return _read(cls, values, "config")
+        return read_value(cls, values, "config")
 
     def with_overrides(self, **overrides: Any) -> "RunConfig":
         """Return a copy with fields set by their own names: `n_layer=2, lr=3e-4, budget="2epochs"`.
@@ -71,47 +72,3 @@ def settings(values: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (part, name) of every setting in the JSON of a `RunConfig`."""
     groups = {part: group for part, group in values.items() if isinstance(group, dict)}
     return [(part, name) for part, group in groups.items() for name in group]
-
-
-def _read(kind: Any, value: Any, place: str) -> Any:
-    """Return `value`, read from JSON, as a value of type `kind`."""
-    if dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, value, place)
-    origin = get_origin(kind)
-    if origin is Literal:
-        if value in get_args(kind):
-            return value
-        choices = [str(choice) for choice in get_args(kind)]
-        raise ConfigError(
-            f"{place} is {value!r}; it must be one of {', '.join(choices)}"
-            + nearest(str(value), choices)
-        )
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        return _read(get_args(kind)[0], value, place)
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ConfigError(f"{place} is {value!r}; it must be a list")
-        return tuple(_read(get_args(kind)[0], item, place) for item in value)
-    return _read_plain(kind, value, place)
-
-
-def _read_plain(kind: type, value: Any, place: str) -> Any:
-    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    raise ConfigError(f"{place} is {value!r}; it must be {words[kind]}")
-
-
-def _read_dataclass(kind: Any, value: Any, place: str) -> Any:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{place} is {value!r}; it must be a group of settings")
-    hints = get_type_hints(kind)
-    known = [f.name for f in dataclasses.fields(kind)]
-    for name in value:
-        if name not in known:
-            raise ConfigError(f"{place} has no setting '{name}'{nearest(str(name), known)}")
-    return kind(**{name: _read(hints[name], v, f"{place}.{name}") for name, v in value.items()})

@@ -1,54 +1,43 @@
-"""A run: settings become objects, steps become files.
+"""A run: settings become a folder, and a folder goes on.
 
-This module alone turns a `RunConfig` into tokens, a model and an optimizer, and alone decides
-when to log, validate, sample and save. The steps themselves are taken by training/loop.py, which
-knows nothing of that. Everything a run needs to go on lies in its folder, so `resume` needs
-neither the corpus nor the command that began it.
+`start_run` turns a `RunConfig` into tokens and a sealed folder, `resume_run` finds the newest
+whole checkpoint and mends what was lost around it; both then hand over to the trainer.
+Everything a run needs to go on lies in its folder, so `resume_run` needs neither the corpus nor
+the command that began it.
 """
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from bardling import storage
-from bardling.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    load_newest,
-    load_weights,
-    prune_checkpoints,
-    save_checkpoint,
-)
-from bardling.config import RunConfig
-from bardling.data.batches import Windows
-from bardling.data.prepare import prepare
-from bardling.data.token_file import open_tokens, write_tokens
-from bardling.errors import CheckpointError, Interrupted
-from bardling.evaluation.samples import sample_text, samples_page
-from bardling.evaluation.validation import Validation
-from bardling.machine.exactness import exact_arithmetic
-from bardling.machine.meter import Meter
-from bardling.machine.stop import StopRequest
-from bardling.model.gpt import GPT
-from bardling.reporting.watcher import RunFacts, Watcher
+from bardling.checkpoint import Checkpoint, load_newest
+from bardling.config import RunConfig, difference
+from bardling.data.prepare import Prepared, prepare
+from bardling.data.token_file import write_tokens
+from bardling.errors import BardlingError, ConfigError
+from bardling.machine.memory import physical_bytes
+from bardling.model.config import ModelConfig
+from bardling.model.size import training_memory
+from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer, save_tokenizer
+from bardling.trainer import Trainer
 from bardling.training.config import steps_of_budget
-from bardling.training.loop import training_steps
-from bardling.training.objective import pretraining_loss
-from bardling.training.optimizers import build_optimizer, decay_groups, restore_state
-from bardling.training.state import RunState, finite
-from bardling.training.step import StepResult
 
 
 def start_run(
     config: RunConfig, run: RunFolder, *, data_dir: Path | None, watcher: Watcher
 ) -> None:
     """Begin a new run in its folder and train it to its end."""
-    set_up(config, run, data_dir=data_dir, watcher=watcher)
-    Trainer(run, watcher).train()
+    part = -(-config.training.batch_size // config.training.accumulate)
+    require_memory(config.model, batch_size=part)
+    prepared = prepare(
+        config.data, block_size=config.model.block_size, data_dir=data_dir, note=watcher.note
+    )
+    resolved = resolve(config, prepared)
+    with storage.only_writer(run.path):
+        set_up(resolved, prepared, run)
+        Trainer(run, watcher).train()
 
 
 def resume_run(run: RunFolder, watcher: Watcher) -> None:
@@ -57,19 +46,58 @@ def resume_run(run: RunFolder, watcher: Watcher) -> None:
     if result is not None:
         watcher.note(f"{run.name} has ended already, at step {result['last']['step']}")
         return
-    storage.remove_leftovers(run.checkpoints_path)
-    checkpoint = load_newest(run, watcher.note)
-    for step in run.steps():
-        if checkpoint is not None and step > checkpoint.state.step:  # damaged: its place is needed
-            storage.set_aside(run.checkpoint_path(step))
-    Trainer(run, watcher, checkpoint).train()
+    with storage.only_writer(run.path):
+        for folder in (run.path, run.path / "tokens", run.checkpoints_path):
+            storage.remove_leftovers(folder)
+        checkpoint = load_newest(run, watcher.note)
+        if checkpoint is not None:
+            _mend(run, checkpoint, watcher)
+        Trainer(run, watcher, checkpoint).train()
 
 
-def set_up(config: RunConfig, run: RunFolder, *, data_dir: Path | None, watcher: Watcher) -> None:
-    """Turn the corpus into token files and write the folder; config.json last, as its seal."""
-    prepared = prepare(
-        config.data, block_size=config.model.block_size, data_dir=data_dir, note=watcher.note
+def _mend(run: RunFolder, checkpoint: Checkpoint, watcher: Watcher) -> None:
+    """Free the places of later checkpoints that are not whole; bring back what a run has lost."""
+    for step, folder in run.folders().items():
+        if step > checkpoint.state.step:
+            aside = storage.set_aside(folder)
+            watcher.note(f"{folder} is not whole: set aside as {aside.name}")
+    try:
+        config = run.config()
+    except BardlingError as error:
+        watcher.note(f"{error}; it is brought back from {checkpoint.path.name}")
+        storage.write_json(run.config_path, checkpoint.config.to_json())
+        config = checkpoint.config
+    changed = difference(config, checkpoint.config)
+    if changed is not None:
+        raise ConfigError(
+            f"{run.config_path} was changed since {checkpoint.path.name} was written: {changed}; "
+            "put it back, or start a new run"
+        )
+    try:
+        load_tokenizer(run.path)
+    except BardlingError as error:
+        watcher.note(f"{error}; it is brought back from {checkpoint.path.name}")
+        save_tokenizer(checkpoint.tokenizer, run.path)
+
+
+def resolve(config: RunConfig, prepared: Prepared) -> RunConfig:
+    """Return the settings with what only the text tells: vocabulary size and number of steps."""
+    training = config.training
+    total_steps = steps_of_budget(
+        training.budget,
+        batch_tokens=training.batch_size * config.model.block_size,
+        train_tokens=len(prepared.train),
     )
+    if max(training.keep_at, default=0) > total_steps:
+        raise ConfigError(
+            f"keep_at names step {max(training.keep_at)}, but the run has {total_steps}"
+        )
+    model = replace(config.model, vocab_size=prepared.tokenizer.vocab_size)
+    return replace(config, model=model, total_steps=total_steps)
+
+
+def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
+    """Write the folder of a run that begins; config.json last, as its seal."""
     tokenizer = prepared.tokenizer
     for split, ids in (("train", prepared.train), ("val", prepared.val)):
         write_tokens(
@@ -79,220 +107,18 @@ def set_up(config: RunConfig, run: RunFolder, *, data_dir: Path | None, watcher:
             tokenizer_sha256=tokenizer.sha256,
         )
     save_tokenizer(tokenizer, run.path)
-    total_steps = steps_of_budget(
-        config.training.budget,
-        batch_tokens=config.training.batch_size * config.model.block_size,
-        train_tokens=len(prepared.train),
-    )
-    resolved = replace(
-        config,
-        model=replace(config.model, vocab_size=tokenizer.vocab_size),
-        total_steps=total_steps,
-    )
-    storage.write_json(run.config_path, resolved.to_json())
+    storage.write_json(run.config_path, config.to_json())
 
 
-class Trainer:
-    """One run, from where its folder says it stands to its end."""
+def require_memory(model: ModelConfig, *, batch_size: int) -> None:
+    """Refuse a model that cannot be trained here, before anything is allocated.
 
-    def __init__(
-        self, run: RunFolder, watcher: Watcher, checkpoint: Checkpoint | None = None
-    ) -> None:
-        self.run, self.watcher = run, watcher
-        self.config = run.config()
-        self.settings = settings = self.config.training
-        self.eval_interval = settings.eval_interval(self.config.total_steps)
-        self.tokenizer = load_tokenizer(run.path)
-        train, val = (
-            open_tokens(run.tokens_path(split), tokenizer=self.tokenizer)
-            for split in ("train", "val")
-        )
-        self.windows = Windows(
-            tokens=train,
-            block_size=self.config.model.block_size,
-            batch_size=settings.batch_size,
-            order=self.config.data.order,
-            seed=settings.seed,
-            split="train",
-        )
-        self.batch_tokens = settings.batch_size * self.config.model.block_size
-        self.validation = Validation(
-            train=train,
-            val=val,
-            batch_size=-(-settings.batch_size // settings.accumulate),
-            interval_tokens=self.eval_interval * self.batch_tokens,
-        )
-        self.model = GPT(self.config.model, seed=settings.seed)
-        self.optimizer = build_optimizer(self.model, self.config.optimizer)
-        self.meter = Meter()
-        self.state = RunState(threads=torch.get_num_threads(), torch_version=torch.__version__)
-        self.begun = checkpoint is not None
-        if checkpoint is not None:
-            self._take_over(checkpoint)
-        run.forget_after(self.state.step if self.begun else -1)
-
-    def train(self) -> None:
-        """Take the steps that are left; validate, save and log on the way.
-
-        Raises `Interrupted` after a stop signal, with everything saved, and `TrainingDiverged`
-        when the loss stays not finite.
-        """
-        self.watcher.started(self._facts())
-        with StopRequest() as stop, exact_arithmetic():
-            if not self.begun:
-                self._validate()
-                self._save()
-            stopped = self._steps(stop)
-            self._finish(stopped)
-
-    def _steps(self, stop: StopRequest) -> str:
-        """Take steps until the budget is spent or patience is; return which."""
-        steps = training_steps(
-            self.model,
-            self.optimizer,
-            pretraining_loss,
-            self.windows.batch,
-            self.settings,
-            lr=self.config.optimizer.lr,
-            total_steps=self.config.total_steps,
-            start_step=self.state.step,
-        )
-        while not self._out_of_patience():
-            began = time.perf_counter()
-            result = next(steps, None)
-            if result is None:
-                return "budget"
-            self._count(result, time.perf_counter() - began)
-            if self._validation_due():
-                self._validate()
-                self._save()
-            elif stop or self._checkpoint_due():
-                self._save()
-            if stop:
-                raise Interrupted(
-                    f"stopped at step {self.state.step} of {self.config.total_steps}, saved; "
-                    f"go on with: bardling train --resume {self.run.path}",
-                    stop.signal_number,
-                )
-        return "early"
-
-    def _validation_due(self) -> bool:
-        step = self.state.step
-        return step % self.eval_interval == 0 or step == self.config.total_steps
-
-    def _checkpoint_due(self) -> bool:
-        step, interval = self.state.step, self.settings.checkpoint_interval_steps
-        return step in self.settings.keep_at or (interval > 0 and step % interval == 0)
-
-    def _out_of_patience(self) -> bool:
-        return 0 < self.settings.patience <= self.state.validations_since_best
-
-    def _count(self, result: StepResult, seconds: float) -> None:
-        """Count a step and write it to the log when its turn has come."""
-        self.meter.add(result.tokens, seconds)
-        self.state = self.state.after_step(result, seconds)
-        self.watcher.stepped(result, self.meter.rate)
-        if not result.applied:
-            self.watcher.note(f"step {result.step}: loss or gradient not finite, not applied")
-        if result.applied and result.step % self.settings.log_interval_steps:
-            return
-        self.run.log(
-            {
-                **self.state.place,
-                "loss": finite(result.loss),
-                "lr": result.lr,
-                "grad_norm": finite(result.grad_norm),
-                "tokens_per_second": round(self.meter.rate, 1),
-            }
-        )
-        self.meter = Meter()
-
-    def _validate(self) -> None:
-        """Measure both losses by the same protocol, write a sample, note a new best."""
-        train, val = self.validation.during_run(self.model)
-        self.state = self.state.after_validation(val.loss)
-        record = {
-            **self.state.place,
-            "train_loss": finite(train.loss),
-            "val_loss": finite(val.loss),
-            "val_tokens": val.tokens,
-            "sample": sample_text(
-                self.model,
-                self.tokenizer,
-                n_tokens=self.settings.sample_tokens,
-                seed=self.settings.seed,
-            ),
-        }
-        self.run.log(record)
-        storage.write_text(self.run.samples_path, samples_page(self.run.name, self.run.metrics()))
-        self.watcher.validated(record, best=self.state.best_step == self.state.step)
-
-    def _save(self) -> None:
-        """Write a checkpoint of this step unless there is one, then let old ones go."""
-        folder = self.run.checkpoint_path(self.state.step)
-        if not storage.is_published(folder):
-            save_checkpoint(
-                folder,
-                model=self.model,
-                optimizer=self.optimizer,
-                config=self.config,
-                tokenizer=self.tokenizer,
-                state=self.state,
-            )
-        newest = self.run.steps()[-self.settings.keep_last :]
-        kept = {0, self.state.best_step, *self.settings.keep_at, *newest}
-        prune_checkpoints(self.run, kept, self.watcher.note)
-
-    def _finish(self, stopped: str) -> None:
-        """Measure the last and the best step on the whole split and write the outcome."""
-        last = best = self.validation.whole(self.model).loss
-        best_step = self.state.best_step
-        try:
-            checkpoint = load_checkpoint(self.run.checkpoint_path(best_step))
-            best = self.validation.whole(checkpoint.build_model()).loss
-        except CheckpointError as error:
-            self.watcher.note(f"{error}; the last step stands for the best")
-            best_step = self.state.step
-        result = {
-            "stopped": stopped,
-            "last": {"step": self.state.step, "val_loss": finite(last)},
-            "best": {"step": best_step, "val_loss": finite(best)},
-            "tokens": self.state.tokens,
-            "seconds": round(self.state.seconds, 3),
-        }
-        storage.write_json(self.run.result_path, result)
-        self.watcher.finished(result, str(self.run.path))
-
-    def _take_over(self, checkpoint: Checkpoint) -> None:
-        """Stand where a checkpoint stood; say so when the bits may differ from here on."""
-        if checkpoint.tokenizer.sha256 != self.tokenizer.sha256:
-            raise CheckpointError(
-                f"{checkpoint.path} was written with another tokenizer than {self.run.path} holds"
-            )
-        load_weights(self.model, checkpoint.weights, str(checkpoint.path))
-        restore_state(self.model, self.optimizer, checkpoint.optimizer)
-        now, then = self.state, checkpoint.state
-        if (now.threads, now.torch_version) != (then.threads, then.torch_version):
-            self.watcher.note(
-                f"this run was trained with {then.threads} threads of torch {then.torch_version} "
-                f"and goes on with {now.threads} of {now.torch_version}: "
-                "the result may differ in the last bits"
-            )
-        self.state = replace(then, threads=now.threads, torch_version=now.torch_version)
-
-    def _facts(self) -> RunFacts:
-        named = dict(self.model.named_parameters())
-        decayed, _ = decay_groups(self.model)
-        return RunFacts(
-            name=self.run.name,
-            corpus=self.config.data.corpus,
-            train_tokens=len(self.validation.train),
-            val_tokens=len(self.validation.val),
-            vocab_size=self.tokenizer.vocab_size,
-            parameters=sum(p.numel() for p in named.values()),
-            decayed=sum(named[name].numel() for name in decayed),
-            start_step=self.state.step,
-            total_steps=self.config.total_steps,
-            batch_tokens=self.batch_tokens,
-            val_subset_tokens=self.validation.subset_tokens,
+    `batch_size` is the sequences of one accumulated part.
+    """
+    needed, there = training_memory(model, batch_size=batch_size).total, physical_bytes()
+    if needed > there:
+        raise ConfigError(
+            f"training this model, {batch_size} sequences at a time, would hold about "
+            f"{needed / 2**30:,.1f} GiB, and this machine has {there / 2**30:,.1f} GiB; "
+            "take a smaller model or context, or a higher accumulate"
         )

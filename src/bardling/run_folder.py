@@ -16,7 +16,7 @@ left to checkpoint.py.
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,10 +24,15 @@ from typing import Any
 
 from bardling import storage
 from bardling.config import RunConfig
-from bardling.errors import CheckpointError, ConfigError, StorageError, UsageError, nearest
+from bardling.errors import BardlingError, ConfigError, StorageError, UsageError, nearest
 
 _STEP = re.compile(r"step-(\d{6,})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def checkpoint_name(step: int) -> str:
+    """Return the name of the folder of one step's checkpoint."""
+    return f"step-{step:06d}"
 
 
 @dataclass(frozen=True)
@@ -72,14 +77,22 @@ class RunFolder:
 
     def checkpoint_path(self, step: int) -> Path:
         """Return the folder of one step's checkpoint, whether or not it is there."""
-        return self.checkpoints_path / f"step-{step:06d}"
+        return self.checkpoints_path / checkpoint_name(step)
+
+    def folders(self) -> dict[int, Path]:
+        """Return the folder of every step that has one, whole or not, oldest first."""
+        if not self.checkpoints_path.is_dir():
+            return {}
+        found = ((_STEP.fullmatch(p.name), p) for p in self.checkpoints_path.iterdir())
+        return dict(sorted((int(m[1]), p) for m, p in found if m))
 
     def steps(self) -> list[int]:
         """Return the steps that have a checkpoint with a manifest, oldest first."""
-        if not self.checkpoints_path.is_dir():
-            return []
-        found = ((_STEP.fullmatch(p.name), p) for p in self.checkpoints_path.iterdir())
-        return sorted(int(m[1]) for m, p in found if m and storage.is_published(p))
+        return [step for step, path in self.folders().items() if storage.is_published(path)]
+
+    def is_run(self) -> bool:
+        """Tell whether there is anything of a run here: settings, or checkpoints that hold them."""
+        return storage.exists(self.config_path) or storage.exists(self.checkpoints_path)
 
     def config(self) -> RunConfig:
         """Return the run's settings."""
@@ -87,6 +100,13 @@ class RunFolder:
             return RunConfig.from_json(storage.read_json(self.config_path))
         except ConfigError as error:
             raise ConfigError(f"{self.config_path}: {error}") from error
+
+    def known_config(self) -> RunConfig | None:
+        """Return the run's settings, or None where config.json is lost or damaged."""
+        try:
+            return self.config()
+        except BardlingError:
+            return None
 
     def result(self) -> dict[str, Any] | None:
         """Return what `result.json` says, or None while the run has not ended."""
@@ -98,33 +118,40 @@ class RunFolder:
         raise StorageError(f"{self.result_path} does not say what came out; remove it")
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the log; a last line that was cut short by a crash is left out."""
+        """Return the log, without lines that a crash cut short or something else damaged."""
+        return self.read_log()[0]
+
+    def read_log(self) -> tuple[list[dict[str, Any]], int]:
+        """Return the log, and how many of its lines cannot be read."""
         if not self.metrics_path.is_file():
-            return []
-        lines = storage.read_text(self.metrics_path).splitlines()
-        records = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                if number == len(lines):
-                    break
-                raise StorageError(f"{self.metrics_path}, line {number}: {error}") from error
-            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
-                raise StorageError(f"{self.metrics_path}, line {number} has no step")
-            records.append(record)
-        return records
+            return [], 0
+        lines = storage.read_bytes(self.metrics_path).splitlines()
+        records = [record for record in map(_parse_record, lines) if record is not None]
+        return records, len(lines) - len(records)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Add one line to the log."""
         storage.append_line(self.metrics_path, json.dumps(record, allow_nan=False))
 
-    def forget_after(self, step: int) -> None:
-        """Take out of the log what a run wrote after the checkpoint it now goes on from."""
-        self._rewrite([r for r in self.metrics() if r["step"] <= step])
+    def forget_after(self, step: int) -> int:
+        """Take out of the log what a run wrote after the checkpoint it now goes on from.
 
-    def _rewrite(self, records: Iterable[Mapping[str, Any]]) -> None:
-        storage.write_text(self.metrics_path, "".join(json.dumps(r) + "\n" for r in records))
+        Returns how many lines could not be read and are gone too.
+        """
+        records, unreadable = self.read_log()
+        kept = [json.dumps(record) + "\n" for record in records if record["step"] <= step]
+        storage.write_text(self.metrics_path, "".join(kept))
+        return unreadable
+
+
+def _parse_record(line: bytes) -> dict[str, Any] | None:
+    """Return one line of the log, or None where it is damaged."""
+    try:
+        record = storage.parse_json(line, "metrics.jsonl")
+    except StorageError:
+        return None
+    is_record = isinstance(record, dict) and isinstance(record.get("step"), int)
+    return record if is_record else None
 
 
 def runs_folder(chosen: Path | None = None) -> Path:
@@ -136,14 +163,15 @@ def list_runs(folder: Path) -> list[RunFolder]:
     """Return the runs of a folder whose set-up is complete, oldest first."""
     if not folder.is_dir():
         return []
-    runs = [RunFolder(path) for path in folder.iterdir() if (path / "config.json").is_file()]
+    runs = [RunFolder(path) for path in folder.iterdir()]
+    runs = [run for run in runs if storage.exists(run.config_path)]
     return sorted(runs, key=lambda run: (run.config_path.stat().st_mtime_ns, run.name))
 
 
 def find_run(word: str | Path, folder: Path) -> RunFolder:
     """Return the run at a path or, failing that, of that name in `folder`."""
     for path in (Path(word), folder / word):
-        if storage.exists(path / "config.json"):
+        if RunFolder(path).is_run():
             return RunFolder(path)
     known = [run.name for run in list_runs(folder)]
     there = f"; runs in {folder}: {', '.join(known)}" if known else f"; {folder} has no runs yet"
@@ -161,39 +189,9 @@ def new_run(name: str | None, corpus: str, folder: Path) -> RunFolder:
         raise UsageError(
             f"'{name}' is no name for a run; take letters, digits, '.', '_' and '-', at most 100"
         )
-    if (folder / name / "config.json").exists():
+    if RunFolder(folder / name).is_run():
         raise UsageError(
             f"there is a run '{name}' in {folder} already; choose another --name, "
             f"or go on with it by --resume {name}"
         )
     return RunFolder(folder / name)
-
-
-def choose_step(run: RunFolder, checkpoint: str) -> int:
-    """Return the step that `best`, `last` or a number names; it must have a checkpoint."""
-    steps = run.steps()
-    if not steps:
-        raise CheckpointError(f"{run.path} has no complete checkpoint")
-    if checkpoint == "last":
-        return steps[-1]
-    if checkpoint == "best":
-        return best_step(run, steps)
-    listed = ", ".join(map(str, steps))
-    if not checkpoint.isdecimal():
-        raise UsageError(f"'{checkpoint}' names no checkpoint; say best, last or one of {listed}")
-    if int(checkpoint) not in steps:
-        raise CheckpointError(f"{run.name} has no checkpoint of step {checkpoint}; it has {listed}")
-    return int(checkpoint)
-
-
-def best_step(run: RunFolder, steps: list[int]) -> int:
-    """Return the step with the lowest validation loss that the newest checkpoint knows of."""
-    for step in reversed(steps):
-        try:
-            state = storage.read_json(run.checkpoint_path(step) / "state.json")
-        except StorageError:
-            continue
-        best = state.get("best_step") if isinstance(state, dict) else None
-        if best in steps:
-            return int(best)
-    return steps[-1]

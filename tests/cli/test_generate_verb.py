@@ -131,7 +131,9 @@ def test_checkpoints(cli, trained, tmp_path, checkpoint):
 def test_what_is_done_to_a_prompt_is_said_beside_the_text(cli, trained):
     done = cli("generate", "demo", "--prompt", "oÀneÉ", "--max-new-tokens", 1, "--top-k", 1, 2)
     assert done.code == 0 and done.out.count("\none") == 2
-    assert done.err == "note  2 characters of the prompt are unknown to the tokenizer: dropped\n"
+    assert (
+        done.err == "note  2 characters are unknown to the tokenizer and dropped from the prompt\n"
+    )
     done = cli("generate", "demo", "--prompt", "À", "--max-new-tokens", 1)
     assert "nothing of the prompt is left: starting from a newline" in done.err
     long = "one and two make three."
@@ -176,8 +178,8 @@ def test_what_the_model_writes_arrives_as_it_is(cli, tmp_path, monkeypatch, wher
         (("--top-p", "0"), 1, "top-p is 0.0"),
         (("--top-p", "1.5"), 1, "top-p is 1.5"),
         (("--top-k", "-2"), 1, "top-k is -2"),
-        (("--num-samples", "0"), 1, "at least 0 and 1"),
-        (("--max-new-tokens", "-1"), 1, "at least 0 and 1"),
+        (("--num-samples", "0"), 1, "at least 0 tokens, and 1 to 4,096"),
+        (("--max-new-tokens", "-1"), 1, "at least 0 tokens, and 1 to 4,096"),
         (("--beams", "2", "--num-samples", "3"), 1, "2 beams give at most 2 texts, not 3"),
         (("--checkpoint", "5"), 1, "demo has no checkpoint of step 5; it has 0, 4, "),
         (("--checkpoint", "newest"), 2, "'newest' names no checkpoint; say best, last or one of"),

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bardling import run as run_module
+from bardling import trainer as trainer_module
 from bardling.checkpoint import load_checkpoint
+from bardling.evaluation.loss import Evaluation
 from bardling.run_folder import RunFolder
 from bardling.training.schedule import CURVES
 
@@ -125,14 +126,14 @@ class PowerCut(Exception):
 
 def cut_power(monkeypatch, at_step: int) -> None:
     """Let training stop dead after a step, as a power cut would."""
-    real = run_module.Trainer._count
+    real = trainer_module.Trainer._count
 
     def count(self, result, seconds):
         real(self, result, seconds)
         if result.step == at_step:
             raise PowerCut
 
-    monkeypatch.setattr(run_module.Trainer, "_count", count)
+    monkeypatch.setattr(trainer_module.Trainer, "_count", count)
 
 
 @pytest.mark.parametrize("how", ["name", "path", "auto", "auto and corpus", "tokenizer by name"])
@@ -183,13 +184,13 @@ def test_show_schedule_draws_and_trains_nothing(train, runs, schedule):
 
 
 def test_a_diverging_run_exits_with_3_and_can_be_looked_at(train, cli, runs, monkeypatch):
-    real = run_module.pretraining_loss
+    real = trainer_module.pretraining_loss
 
     def explode(model, batch):
         return real(model, batch) * float("nan")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "pretraining_loss", explode)
+        patch.setattr(trainer_module, "pretraining_loss", explode)
         done = train("--name", "demo", "--budget", "9steps")
     assert done.code == 3
     assert done.err.startswith("bardling: loss or gradient was not finite in steps 1 to 3")
@@ -199,13 +200,15 @@ def test_a_diverging_run_exits_with_3_and_can_be_looked_at(train, cli, runs, mon
 
 
 def test_losses_that_are_not_finite_are_said_everywhere(train, cli, runs, monkeypatch):
-    real = run_module.Validation.during_run
+    real = trainer_module.Validation.during_run
 
     def infinite(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=float("inf"))
 
-    monkeypatch.setattr(run_module.Validation, "during_run", infinite)
+    whole = Evaluation(loss=float("inf"), tokens=1)
+    monkeypatch.setattr(trainer_module.Validation, "during_run", infinite)
+    monkeypatch.setattr(trainer_module.Validation, "whole", lambda self, model: whole)
     done = train("--name", "demo")
     assert done.code == 0 and "val not finite" in done.out
     assert cli("runs").code == 0

@@ -82,6 +82,15 @@ def test_too_little_to_split_is_said(documents):
         split(*documents)
 
 
+@pytest.mark.parametrize(
+    ("val_fraction", "shown"),
+    [(0.9999999, "99.99999%"), (0.07, "7%"), (0.005, "0.5%"), (1e-300, "1E-298%")],
+)
+def test_a_fraction_is_shown_with_every_digit(val_fraction, shown):
+    with pytest.raises(CorpusError, match=rf"to set {shown} aside .* or another val_fraction"):
+        split("a" if val_fraction < 0.5 else "abc" * 1000, val_fraction=val_fraction)
+
+
 @pytest.mark.parametrize("val_fraction", [0, 1, -0.1, 1.5, float("nan")])
 def test_a_fraction_that_is_none_is_refused(val_fraction):
     with pytest.raises(ConfigError, match="between 0 and 1"):

@@ -3,10 +3,18 @@
 import numpy as np
 import pytest
 
+import bardling.evaluation.validation as validation_module
 from bardling.evaluation.loss import evaluate
 from bardling.evaluation.validation import Validation
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
+
+
+@pytest.fixture(autouse=True)
+def no_least(monkeypatch):
+    """Let the splits of these tests be as small as they like."""
+    monkeypatch.setattr(validation_module, "LEAST_TOKENS", 0)
+
 
 MODEL = GPT(ModelConfig(vocab_size=7, block_size=8, n_layer=1, n_head=1, n_embd=8), seed=1)
 
@@ -64,3 +72,9 @@ def test_at_least_one_window_is_read():
 def test_a_training_text_shorter_than_the_validation_is_read_whole():
     train, val = validation(75, 1000, n_train=20).during_run(MODEL)
     assert (train.tokens, val.tokens) == (19, 74)
+
+
+def test_a_subset_is_never_too_small_to_choose_by(monkeypatch):
+    monkeypatch.setattr(validation_module, "LEAST_TOKENS", 60)
+    assert validation(100, 10).subset_tokens == 60
+    assert validation(60, 10).subset_tokens is None

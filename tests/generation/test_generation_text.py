@@ -97,15 +97,15 @@ def written(text, stop=()):
     [
         ("abc", "abc", ()),
         ("\n", "\n", ()),
-        ("aXb", "ab", ("1 character of the prompt are unknown to the tokenizer: dropped",)),
-        ("XabYZ", "ab", ("3 characters of the prompt are unknown to the tokenizer: dropped",)),
+        ("aXb", "ab", ("1 character is unknown to the tokenizer and dropped from the prompt",)),
+        ("XabYZ", "ab", ("3 characters are unknown to the tokenizer and dropped from the prompt",)),
         ("abcdef", "abcdef", ()),
         ("abcdefa", "bcdefa", ("the prompt has 7 tokens: only the last 6 are seen",)),
         (
             "abcXdefab",
             "cdefab",
             (
-                "1 character of the prompt are unknown to the tokenizer: dropped",
+                "1 character is unknown to the tokenizer and dropped from the prompt",
                 "the prompt has 8 tokens: only the last 6 are seen",
             ),
         ),
@@ -127,7 +127,7 @@ def test_a_prompt_of_nothing_starts_from_a_newline_or_the_first_token(characters
     prompt = read_prompt("XYZ", tokenizer, 4)
     assert (prompt.ids, prompt.text) == (empty.ids, "")
     assert prompt.warnings == (
-        "3 characters of the prompt are unknown to the tokenizer: dropped",
+        "3 characters are unknown to the tokenizer and dropped from the prompt",
         f"nothing of the prompt is left: starting from {told}",
     )
 

@@ -199,7 +199,7 @@ def test_picks_have_the_distributions_shares(settings):
         ({"top_p": 1.5}, "top-p is 1.5"),
         ({"top_p": -0.1}, "top-p is -0.1"),
         ({"top_p": math.nan}, "top-p is nan"),
-        ({"beams": -1}, "beam search needs at least 1 beam, not -1"),
+        ({"beams": -1}, "beam search needs at least 1 beam and takes 4,096 at most, not -1"),
         ({"temperature": 0.0, "top_k": -1}, "top-k is -1"),
         ({"beams": 2, "top_p": 2.0}, "top-p is 2.0"),
     ],
@@ -212,7 +212,7 @@ def test_numbers_without_a_meaning_are_refused(settings, message):
 def test_a_strategy_that_draws_has_a_temperature():
     with pytest.raises(GenerationError, match=r"the temperature is 0\.0; .* 0 where that means"):
         Sample(temperature=0.0)
-    with pytest.raises(GenerationError, match="at least 1 beam, not 0"):
+    with pytest.raises(GenerationError, match="at least 1 beam and takes 4,096 at most, not 0"):
         Beam(width=0)
 
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from bardling.errors import ConfigError
+from bardling.model import config as model_config
 from bardling.model.config import ModelConfig
 
 
@@ -62,6 +63,9 @@ def test_only_unmasked_attention_cannot_be_cached() -> None:
         ({"head_dim": 0}, ["head_dim is 0", "at least 1, or none"]),
         ({"d_ff": -3}, ["d_ff is -3", "at least 1, or none"]),
         ({"n_embd": 192, "n_head": 5}, ["192", "n_head 5", "n_head 4 or 6", "set head_dim"]),
+        ({"n_embd": 10**12 + 1, "n_head": 6}, ["n_head 6", "take n_head 1 or 73,"]),
+        ({"n_embd": 192, "n_head": 10**12}, ["take n_head 96 or 192,"]),
+        ({"n_embd": 1_000_003, "n_head": 6}, ["take n_head 1 or 1000003,"]),  # a prime
         ({"n_embd": 1, "n_head": 3}, ["n_embd 1 ", "n_head 3", "take n_head 1,"]),
         ({"n_head": 6, "n_kv_head": 4}, ["n_head 6", "n_kv_head 4", "take a divisor, or none"]),
         (
@@ -71,11 +75,11 @@ def test_only_unmasked_attention_cannot_be_cached() -> None:
         ({"n_embd": 9, "n_head": 3}, ["a head has 3", "even head_dim", "another position"]),
         ({"dropout": 1.0}, ["dropout is 1.0", "at least 0 and below 1"]),
         ({"dropout": -0.1}, ["dropout is -0.1", "at least 0 and below 1"]),
-        ({"dropout": float("nan")}, ["dropout is nan", "at least 0 and below 1"]),
+        ({"dropout": float("nan")}, ["dropout is nan", "a finite number"]),
         ({"norm_eps": 0.0}, ["norm_eps is 0.0", "between 0 and 1"]),
         ({"norm_eps": 1.0}, ["norm_eps is 1.0", "between 0 and 1"]),
-        ({"rope_base": 1.0}, ["rope_base is 1.0", "finite number above 1"]),
-        ({"rope_base": float("inf")}, ["rope_base is inf", "finite number above 1"]),
+        ({"rope_base": 1.0}, ["rope_base is 1.0", "must be above 1"]),
+        ({"rope_base": float("inf")}, ["rope_base is inf", "a finite number"]),
         ({"output_bias": True}, ["output_bias", "set tie_embeddings to false", "bias off"]),
     ],
 )
@@ -84,6 +88,14 @@ def test_a_refusal_names_the_numbers_and_the_cure(wrong, said) -> None:
         ModelConfig(**wrong)
     for part in said:
         assert part in str(refusal.value)
+
+
+def test_the_proposed_divisors_are_the_nearest_of_all() -> None:
+    for width in range(1, 700):
+        for wanted in (1, 5, 12, 100, 800):
+            every = [n for n in range(1, width + 1) if width % n == 0]
+            nearest = sorted(every, key=lambda n: abs(n - wanted))[:2]
+            assert model_config._divisors_near(width, wanted) == sorted(nearest)
 
 
 @pytest.mark.parametrize("n_head", [4, 6])

@@ -11,6 +11,7 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
 
 from bardling.model.config import ModelConfig
+from bardling.model.families import classic, modern
 from bardling.model.gpt import GPT
 
 BLOCK = 16
@@ -99,20 +100,14 @@ def test_classic_is_gpt2(tied, d_ff) -> None:
             eos_token_id=0,
         )
     ).eval()
-    config = ModelConfig(
+    config = classic(
         vocab_size=VOCAB,
         block_size=BLOCK,
         n_embd=24,
         n_layer=3,
         n_head=4,
         d_ff=d_ff,
-        position="learned",
-        norm="layernorm",
         norm_eps=0.02,
-        qk_norm=False,
-        feedforward="gelu_tanh",
-        qkv_bias=True,
-        bias=True,
         tie_embeddings=tied,
     )
     ours = _load(config, _from_gpt2(_randomise(theirs), config.n_layer))
@@ -148,7 +143,7 @@ def _from_qwen3(hf: Weights, n_layer: int) -> Weights:
 @pytest.mark.parametrize(("n_kv_head", "d_ff"), [(2, 40), (1, None), (6, 17)])
 @pytest.mark.parametrize("tied", [True, False])
 def test_modern_is_qwen3(tied, n_kv_head, d_ff) -> None:
-    config = ModelConfig(
+    config = modern(
         vocab_size=VOCAB,
         block_size=BLOCK,
         n_embd=20,
@@ -180,3 +175,10 @@ def test_modern_is_qwen3(tied, n_kv_head, d_ff) -> None:
     ).eval()
     ours = _load(config, _from_qwen3(_randomise(theirs), config.n_layer))
     assert _difference(ours, theirs) <= TOLERANCE
+
+
+def test_the_numbers_of_a_family_are_its_own():
+    """The tests above set other numbers, to see that they are used."""
+    assert classic().norm_eps == GPT2Config().layer_norm_epsilon
+    assert classic(n_embd=768, n_head=12).feedforward_width == 4 * 768  # GPT-2's n_inner: null
+    assert modern().norm_eps == Qwen3Config().rms_norm_eps

@@ -92,7 +92,8 @@ def test_the_log_reads_as_if_nothing_had_happened(folder: Path, name: str):
         return [{k: v for k, v in json.loads(x).items() if k not in timing} for x in lines]
 
     assert read(name) == read("whole")
-    assert len([r for r in read("whole") if "loss" in r]) == STEPS
+    assert [r["step"] for r in read("whole")] == list(range(STEPS + 1))
+    assert all(r["loss"] is not None for r in read("whole")[1:])
 
 
 def test_the_results_agree_and_samples_too(folder: Path):

@@ -9,8 +9,9 @@ import torch
 import bardling
 from bardling.checkpoint import load_checkpoint
 from bardling.errors import ConfigError
-from bardling.run import Trainer, start_run
+from bardling.run import start_run
 from bardling.run_folder import RunFolder
+from bardling.trainer import Trainer
 from covers import pairwise
 from tiny import Listener, tiny_config, write_text
 

@@ -121,6 +121,36 @@ def test_an_order_that_survives_a_power_cut(tmp_path, monkeypatch):
     assert order == ["write", "fsync_file", "rename", "fsync_folder"]
 
 
+def test_new_parent_folders_are_on_the_disk_before_what_is_in_them(tmp_path, monkeypatch):
+    order = []
+    for name in ("make_folder", "fsync_folder", "create"):
+        original = getattr(disk, name)
+
+        def noted(path, name=name, original=original):
+            order.append((name, path.relative_to(tmp_path).as_posix()))
+            return original(path)
+
+        monkeypatch.setattr(disk, name, noted)
+    storage.write_bytes(tmp_path / "a" / "b" / "file", b"data")
+    temporary = f"a/b/.file.tmp-{os.getpid()}"
+    parents = [("make_folder", "a"), ("fsync_folder", "."), ("make_folder", "a/b")]
+    parents += [("fsync_folder", "a")]
+    assert order == [*parents, ("create", temporary), ("fsync_folder", "a/b")]
+    order.clear()
+    storage.publish_folder(tmp_path / "c" / "folder", {})
+    assert order[:2] == [("make_folder", "c"), ("fsync_folder", ".")]
+
+
+def test_a_parent_that_someone_else_makes_meanwhile_is_fine(tmp_path, monkeypatch):
+    def make_first(path):
+        path.mkdir()
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(disk, "make_folder", make_first)
+    storage.write_bytes(tmp_path / "a" / "b" / "file", b"data")
+    assert (tmp_path / "a" / "b" / "file").read_bytes() == b"data"
+
+
 def test_fsync_of_a_file_hands_over_what_python_still_holds(tmp_path, monkeypatch):
     sizes = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))

@@ -222,6 +222,12 @@ def test_what_cannot_be_used_is_set_aside_under_a_name_that_is_free(tmp_path):
         storage.set_aside(tmp_path / "step-000001")
 
 
+def test_what_is_set_aside_stays_there_after_a_power_cut(folder, monkeypatch):
+    order = record(monkeypatch)
+    storage.set_aside(folder)
+    assert order == ["rename", "fsync_folder"]
+
+
 def test_a_process_of_someone_else_is_alive(tmp_path, monkeypatch):
     def refuse(pid, number):
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))

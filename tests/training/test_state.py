@@ -26,7 +26,9 @@ def test_a_step_counts_its_tokens_and_seconds(applied):
     result = StepResult(step=8, loss=1.0, grad_norm=1.0, lr=0.1, tokens=96, applied=applied)
     before = dataclasses.replace(START, step=7, tokens=700, seconds=1.25)
     state = before.after_step(result, 0.5)
-    assert state == dataclasses.replace(before, step=8, tokens=796, seconds=1.75)
+    assert state == dataclasses.replace(
+        before, step=8, tokens=796, seconds=1.75, failures=0 if applied else 1
+    )
     assert state.place == {"step": 8, "tokens": 796, "seconds": 1.75}
 
 

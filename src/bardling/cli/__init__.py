@@ -24,6 +24,12 @@ VERBS = {
     "runs": ("bardling.cli.runs", "show the runs made so far"),
 }
 
+LATER = (
+    *("tokenizer", "data", "ladder", "scale", "probe", "check", "finetune", "distill", "align"),
+    *("chat", "sweep", "export", "import", "serve", "report", "doctor", "bench"),
+)
+"""Verbs of the design that are still to be built."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; see errors.py for the codes."""
@@ -58,6 +64,8 @@ def _dispatch(words: list[str]) -> int:
         Screen().print(f"bardling {__version__}")
         return 0
     verb, *rest = words
+    if verb in LATER:
+        raise UsageError(f"'{verb}' is not built yet; there are {', '.join(VERBS)} so far")
     if verb not in VERBS:
         raise UsageError(
             f"'{verb}' is no verb of bardling{nearest(verb, VERBS)}; there are {', '.join(VERBS)}"

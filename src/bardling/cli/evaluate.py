@@ -9,7 +9,7 @@ import tyro
 import bardling
 from bardling import storage
 from bardling.cli.options import File, Folder, parse
-from bardling.reporting.screen import show_text
+from bardling.reporting.screen import complain, show_text
 from bardling.run_folder import find_run, runs_folder
 from bardling.text.tokenizer import Unknown
 
@@ -36,7 +36,7 @@ def run(argv: Sequence[str]) -> int:
     """Parse the options, measure, and say it."""
     arguments = parse(EvaluateArguments, argv, prog="bardling evaluate")
     folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
-    loaded = bardling.load(folder.path, arguments.checkpoint)
+    loaded = bardling.load(folder.path, arguments.checkpoint, note=complain)
     if arguments.text is None:
         result, what = loaded.validation_loss(), "the whole validation split"
     else:

@@ -1,7 +1,7 @@
 """`bardling generate RUN`: one text on the screen as it is written, or a sweep into files."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +11,9 @@ import tyro
 import bardling
 from bardling import storage
 from bardling.cli.options import File, Folder, parse
-from bardling.reporting.screen import Screen, show_text
-from bardling.run_folder import choose_step, find_run, runs_folder
+from bardling.errors import UsageError
+from bardling.reporting.screen import complain, show_text
+from bardling.run_folder import find_run, runs_folder
 
 if TYPE_CHECKING:
     from bardling.api import Run
@@ -61,31 +62,31 @@ class Combination:
 
     def suffix(self) -> str:
         """Return what tells this point's file from the others."""
-        return f"-step{self.step}-t{self.temperature:g}-k{self.top_k}-p{self.top_p:g}"
+        temperature, top_p = (str(n).removesuffix(".0") for n in (self.temperature, self.top_p))
+        return f"-step{self.step}-t{temperature}-k{self.top_k}-p{top_p}"
 
 
 def run(argv: Sequence[str]) -> int:
     """Parse the options and write."""
     arguments = parse(GenerateArguments, argv, prog="bardling generate")
+    points = [*itertools.product(arguments.temperature, arguments.top_k, arguments.top_p)]
+    if arguments.beams and len(points) > 1:
+        raise UsageError("beam search draws nothing; a sweep over how to draw needs --beams 0")
     folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
     everything = arguments.checkpoint == "all"
-    steps = folder.steps() if everything else [choose_step(folder, arguments.checkpoint)]
-    combinations = list(_combinations(arguments, steps))
-    for step, group in itertools.groupby(combinations, key=lambda c: c.step):
-        loaded = bardling.load(folder.path, str(step))
-        writer = Writer(arguments, loaded, several=len(combinations) > 1)
-        if step == combinations[0].step:
-            writer.warn()
-        for combination in group:
+    choices = [str(step) for step in folder.steps()] if everything else [arguments.checkpoint]
+    for number, choice in enumerate(choices):
+        loaded = bardling.load(folder.path, choice, note=complain)
+        writer = Writer(arguments, loaded, several=len(choices) * len(points) > 1)
+        combinations = [
+            Combination(step=loaded.step, temperature=temperature, top_k=top_k, top_p=top_p)
+            for temperature, top_k, top_p in points
+        ]
+        if number == 0:
+            writer.check(combinations)
+        for combination in combinations:
             writer.write(combination)
     return 0
-
-
-def _combinations(arguments: GenerateArguments, steps: Sequence[int]) -> Iterator[Combination]:
-    for step, temperature, top_k, top_p in itertools.product(
-        steps, arguments.temperature, arguments.top_k, arguments.top_p
-    ):
-        yield Combination(step=step, temperature=temperature, top_k=top_k, top_p=top_p)
 
 
 class Writer:
@@ -95,10 +96,12 @@ class Writer:
         self.arguments, self.run, self.several = arguments, run, several
         self.prompt = run.prompt(arguments.prompt)
 
-    def warn(self) -> None:
-        """Say what had to be done to the prompt."""
+    def check(self, combinations: Sequence[Combination]) -> None:
+        """Refuse any number without a meaning before anything is written; warn of the prompt."""
+        for at in combinations:
+            self._texts(at, max_new_tokens=0)
         for warning in self.prompt.warnings:
-            Screen(stderr=True).print(f"note  {warning}")
+            complain(warning)
 
     def write(self, at: Combination) -> None:
         """Write the texts of combination `at`."""
@@ -130,12 +133,12 @@ class Writer:
             f"stop={list(a.stop)!r} prompt={a.prompt!r}\n\n"
         )
 
-    def _texts(self, at: Combination) -> list[str]:
+    def _texts(self, at: Combination, max_new_tokens: int | None = None) -> list[str]:
         a = self.arguments
         return self.run.samples(
             a.prompt,
             a.num_samples,
-            max_new_tokens=a.max_new_tokens,
+            max_new_tokens=a.max_new_tokens if max_new_tokens is None else max_new_tokens,
             temperature=at.temperature,
             top_k=at.top_k,
             top_p=at.top_p,
@@ -172,6 +175,11 @@ class Writer:
 
 
 def _loss_at(run: "Run", step: int) -> float | None:
-    """Return the validation loss in the log at a checkpoint's step, if it was measured there."""
+    """Return the validation loss of a checkpoint's step, if it was measured there.
+
+    That over the whole split where the run's result has it, else that of the log.
+    """
+    result = run.folder.result() or {}
+    whole = {result[name]["step"]: result[name]["val_loss"] for name in ("best", "last") if result}
     losses = [r["val_loss"] for r in run.metrics() if r["step"] == step and "val_loss" in r]
-    return losses[-1] if losses else None
+    return whole.get(step, losses[-1] if losses else None)

@@ -70,3 +70,14 @@ def split_commas(words: Sequence[str], option: str) -> list[str]:
         else:
             split.append(word)
     return split
+
+
+def value_of(option: str, words: Sequence[str]) -> str | None:
+    """Return the value that `words` give to `option`, before they are parsed; the last counts."""
+    value = None
+    for place, word in enumerate(words):
+        if word == option and place + 1 < len(words):
+            value = words[place + 1]
+        elif word.startswith(f"{option}="):
+            value = word.partition("=")[2]
+    return value

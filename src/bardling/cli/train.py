@@ -1,13 +1,14 @@
 """`bardling train CORPUS|PRESET`: the settings as options, the preset's values as defaults."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 import bardling
-from bardling.cli.options import Folder, Word, parse, split_commas
+from bardling.cli.options import Folder, Word, parse, split_commas, value_of
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
 from bardling.errors import UsageError
@@ -16,6 +17,7 @@ from bardling.presets import config_for
 from bardling.reporting.console import open_console
 from bardling.reporting.plots import schedule_plot
 from bardling.reporting.screen import show_text
+from bardling.run_folder import find_run, runs_folder
 from bardling.training.config import AdamW, TrainingConfig, steps_of_budget
 
 USAGE = "bardling train CORPUS|PRESET [options], or bardling train --resume RUN|auto"
@@ -43,23 +45,27 @@ class TrainArguments:
 
 def run(argv: Sequence[str]) -> int:
     """Parse the options, train, and tell how it goes."""
-    words = list(argv)
+    words = split_commas(argv, "--keep-at")
     target = words.pop(0) if words and not words[0].startswith("-") else None
-    wants_help = "-h" in words or "--help" in words
-    if target is None and not wants_help and not any(w.startswith("--resume") for w in words):
+    resume, wants_help = value_of("--resume", words), {"-h", "--help"} & set(words)
+    if target is None and resume is None and not wants_help:
         raise UsageError(f"the corpus or preset comes first: {USAGE}")
-    arguments = _parse(target, words)
-    config = _config(arguments)
-    if target is None and config != config_for("shakespeare"):
-        raise UsageError(
-            "a resumed run keeps its settings; leave the other options away, "
-            f"or name the corpus too: {USAGE}"
-        )
+    base = _base(target, resume, value_of("--runs-dir", words))
+    arguments = _parse(base, words, target)
+    config = replace(
+        base,
+        data=arguments.data,
+        model=arguments.model,
+        optimizer=arguments.optimizer,
+        training=arguments.training,
+    )
+    if target is None and resume == "auto" and config != base:
+        raise UsageError(f"name the corpus or preset that these options are for: {USAGE}")
     if arguments.show_schedule:
         _show_schedule(config)
         return 0
     bardling.train_config(
-        config if target is not None else None,
+        None if target is None and config == base else config,
         name=arguments.name,
         resume=arguments.resume,
         runs_dir=arguments.runs_dir,
@@ -69,26 +75,32 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parse(target: str | None, words: list[str]) -> TrainArguments:
-    config = config_for(target or "shakespeare")
+def _base(target: str | None, resume: str | None, runs_dir: str | None) -> RunConfig:
+    """Return the settings that the options start from: those of the run that is to go on, if any.
+
+    A corpus or preset named beside that run must be of its corpus.
+    """
+    named = config_for(target) if target is not None else None
+    if resume in (None, "auto"):
+        return named or config_for("shakespeare")
+    run = find_run(resume, runs_folder(None if runs_dir is None else Path(runs_dir)))
+    config = run.known_config()
+    if config is None:
+        return named or config_for("shakespeare")
+    if named is not None and named.data.corpus != config.data.corpus:
+        raise UsageError(
+            f"{run.name} was trained on {config.data.corpus}, not on {named.data.corpus}; "
+            f"go on with it by: bardling train --resume {run.name}"
+        )
+    return config
+
+
+def _parse(base: RunConfig, words: Sequence[str], target: str | None) -> TrainArguments:
     default = TrainArguments(
-        training=config.training, data=config.data, model=config.model, optimizer=config.optimizer
+        training=base.training, data=base.data, model=base.model, optimizer=base.optimizer
     )
-    return parse(
-        TrainArguments,
-        split_commas(words, "--keep-at"),
-        default=default,
-        prog=f"bardling train {target or 'CORPUS|PRESET'}",
-    )
-
-
-def _config(arguments: TrainArguments) -> RunConfig:
-    return RunConfig(
-        data=arguments.data,
-        model=arguments.model,
-        optimizer=arguments.optimizer,
-        training=arguments.training,
-    )
+    prog = f"bardling train {target or 'CORPUS|PRESET'}"
+    return parse(TrainArguments, words, default=default, prog=prog)
 
 
 def _show_schedule(config: RunConfig) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bardling.errors import ConfigError
+from bardling.fields import check_fields
 from bardling.text.tokenizer import Unknown
 
 Order = Literal["random", "shuffled", "sequential"]
@@ -26,5 +27,6 @@ class DataConfig:
     """Windows at random places, every window once an epoch shuffled, or in the text's order."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0.0 < self.val_fraction < 1.0:
             raise ConfigError(f"val_fraction is {self.val_fraction}; it must lie between 0 and 1")

@@ -9,8 +9,9 @@ from jaxtyping import UInt32
 
 from bardling.data.batches import require_length
 from bardling.data.config import DataConfig
-from bardling.data.corpora import load_corpus
+from bardling.data.corpora import Corpus, load_corpus
 from bardling.data.split import encode_documents, split_corpus
+from bardling.errors import TokenizerError
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import train_tokenizer
 
@@ -39,9 +40,9 @@ def prepare(
     tokenizer = train_tokenizer(
         config.tokenizer, corpus.documents, end_token=len(corpus.documents) > 1
     )
-    n_unknown = sum(map(tokenizer.count_unknown, corpus.documents))
-    if n_unknown and config.unknown == "skip":
-        note(f"{n_unknown:,} characters are unknown to the tokenizer and left out")
+    if tokenizer.end_token is None and len(corpus.documents) > 1:
+        note("the tokenizer has no end token, so the documents run into each other")
+    _meet_unknown(corpus, tokenizer, config, note)
     train, val = (
         encode_documents(texts[split], tokenizer, unknown=config.unknown)
         for split in ("train", "val")
@@ -49,3 +50,21 @@ def prepare(
     require_length(len(train), block_size, "train")
     require_length(len(val), 1, "val")
     return Prepared(tokenizer=tokenizer, train=train, val=val)
+
+
+def _meet_unknown(
+    corpus: Corpus, tokenizer: Tokenizer, config: DataConfig, note: Callable[[str], None]
+) -> None:
+    """Count the characters that the tokenizer does not know, or refuse the first with its place."""
+    counts = [tokenizer.count_unknown(document) for document in corpus.documents]
+    first = next((number for number, count in enumerate(counts) if count), None)
+    if first is None:
+        return
+    if config.unknown == "skip":
+        note(f"{sum(counts):,} characters are unknown to the tokenizer and left out")
+        return
+    try:
+        tokenizer.encode_array(corpus.documents[first])
+    except TokenizerError as error:
+        where = f"document {first + 1} of {corpus.name}" if len(counts) > 1 else corpus.name
+        raise TokenizerError(f"{where}: {error}") from error

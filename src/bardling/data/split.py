@@ -6,6 +6,7 @@ other seeds can be compared. Near-duplicates are left to cleaning.
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 from jaxtyping import UInt32
@@ -36,9 +37,16 @@ def split_corpus(corpus: Corpus, *, val_fraction: float) -> dict[Split, tuple[st
         raise CorpusError(
             f"corpus '{corpus.name}' with {corpus.n_characters} characters in "
             f"{len(set(corpus.documents))} different documents is too small to set "
-            f"{val_fraction:.0%} aside for validation: give it more text"
+            f"{_percent(val_fraction)} aside for validation: give it more text, "
+            "or another val_fraction"
         )
     return sides
+
+
+def _percent(fraction: float) -> str:
+    """Return a fraction in percent with every digit it has: 10%, 99.99999%, 1E-10%."""
+    percent = 100 * Decimal(repr(fraction))
+    return f"{percent.normalize():f}%" if percent > Decimal("1e-6") else f"{percent.normalize()}%"
 
 
 def _by_position(text: str, val_fraction: float) -> dict[Split, tuple[str, ...]]:

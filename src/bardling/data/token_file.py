@@ -67,8 +67,8 @@ def _require_in_range(path: Path, ids: Ids, vocab_size: int) -> None:
         raise TokenFileError(f"{path} holds whole numbers only: found {ids.dtype}")
     if len(ids) and not (int(ids.min()) >= 0 and int(ids.max()) < vocab_size):
         raise TokenFileError(
-            f"{path} has ids from {ids.min()} to {ids.max()}: 0 to {vocab_size - 1} were expected, "
-            "make it again with the tokenizer that goes with it"
+            f"{path} has ids from {ids.min()} to {ids.max()}: 0 to {vocab_size - 1} were expected; "
+            "they belong to another tokenizer, so train anew from the text"
         )
 
 
@@ -105,8 +105,8 @@ def open_tokens(path: Path, *, tokenizer: Tokenizer | None = None) -> Integer[np
 def _unpack(path: Path, header: bytes) -> tuple[Any, ...]:
     if len(header) < _HEADER_BYTES:
         raise TokenFileError(
-            f"{path} has {len(header)} bytes: a header of {_HEADER_BYTES} was expected, "
-            "make the token file again"
+            f"{path} has {len(header)} bytes: a header of {_HEADER_BYTES} was expected; "
+            "the file is damaged, so train anew from the text"
         )
     return _FIELDS.unpack_from(header)
 
@@ -115,5 +115,5 @@ def _expect(path: Path, what: str, found: object, expected: object) -> None:
     if found != expected:
         raise TokenFileError(
             f"{path} does not fit: its {what} is {found!r}, expected {expected!r}; "
-            "make the token file again with this tokenizer"
+            "train anew from the text, which writes the file again"
         )

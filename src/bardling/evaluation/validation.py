@@ -1,8 +1,9 @@
 """The validations of one run: both losses, at a price that the run can afford.
 
 During a run the whole validation split is used unless that would take more than a twentieth of
-the run's arithmetic; then a fixed, evenly spaced subset of its windows is. The choice depends on
-sizes alone, never on a clock, so that a resumed run validates as the uninterrupted one did.
+the run's arithmetic; then a fixed, evenly spaced subset of its windows is, never fewer than
+`LEAST_TOKENS`, below which losses are too noisy to choose by. The choice depends on sizes alone,
+never on a clock, so that a resumed run validates as the uninterrupted one did.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from bardling.model.gpt import GPT
 EVALUATION_SHARE = 0.05
 FORWARDS_PER_STEP = 3  # a backward pass costs about two forward passes
 LOSSES = 2  # each validation reads the training text too
+LEAST_TOKENS = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,8 @@ class Validation:
     def subset_tokens(self) -> int | None:
         """Tokens that one validation may use, or None for the whole split."""
         affordable = int(EVALUATION_SHARE * FORWARDS_PER_STEP / LOSSES * self.interval_tokens)
-        return None if affordable >= len(self.val) else affordable
+        wanted = max(LEAST_TOKENS, affordable)
+        return None if wanted >= len(self.val) else wanted
 
     def during_run(self, model: GPT) -> tuple[Evaluation, Evaluation]:
         """Return the losses on training and validation text, over equally many tokens."""

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from bardling.errors import GenerationError
 
+MAX_BEAMS = 4096
+
 
 @dataclass(frozen=True)
 class Greedy:
@@ -86,8 +88,11 @@ class Beam:
     width: int = 4
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise GenerationError(f"beam search needs at least 1 beam, not {self.width}")
+        if not 1 <= self.width <= MAX_BEAMS:
+            raise GenerationError(
+                f"beam search needs at least 1 beam and takes {MAX_BEAMS:,} at most, "
+                f"not {self.width}"
+            )
 
 
 Strategy = Greedy | Sample | Beam

@@ -17,6 +17,8 @@ from bardling.generation.sampling import Beam, Strategy
 from bardling.model.gpt import GPT
 from bardling.text.tokenizer import Tokenizer
 
+MAX_SAMPLES = 4096  # they share one batch, and so one cache
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
@@ -33,8 +35,8 @@ def read_prompt(text: str, tokenizer: Tokenizer, block_size: int) -> Prompt:
     warnings: list[str] = []
     unknown = tokenizer.count_unknown(text)
     if unknown:
-        plural = "character" if unknown == 1 else "characters"
-        warnings.append(f"{unknown} {plural} of the prompt are unknown to the tokenizer: dropped")
+        what = "1 character is" if unknown == 1 else f"{unknown} characters are"
+        warnings.append(f"{what} unknown to the tokenizer and dropped from the prompt")
     ids = tokenizer.encode(text, unknown="skip")
     if not ids:
         newline = tokenizer.encode("\n", unknown="skip")
@@ -96,10 +98,10 @@ def stream_texts(
 
     Sample i draws from `seed + i`. With `Beam`, the samples are the best hypotheses in order.
     """
-    if max_new_tokens < 0 or num_samples < 1:
+    if max_new_tokens < 0 or not 1 <= num_samples <= MAX_SAMPLES:
         raise GenerationError(
-            f"{max_new_tokens} new tokens for {num_samples} samples were asked for; "
-            "they must be at least 0 and 1"
+            f"{max_new_tokens} new tokens for {num_samples} samples were asked for; there must be "
+            f"at least 0 tokens, and 1 to {MAX_SAMPLES:,} samples"
         )
     if isinstance(strategy, Beam):
         if num_samples > strategy.width:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bardling.errors import ConfigError
+from bardling.fields import check_fields
 
 Position = Literal["none", "learned", "sinusoidal", "rotary"]
 Norm = Literal["none", "layernorm", "rmsnorm"]
@@ -79,14 +80,15 @@ class ModelConfig:
     """How the weights begin; see model/initialise.py."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self._check_sizes()
         self._check_heads()
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
         if not 0.0 < self.norm_eps < 1.0:
             raise ConfigError(f"norm_eps is {self.norm_eps}; it must lie between 0 and 1")
-        if not 1.0 < self.rope_base < float("inf"):
-            raise ConfigError(f"rope_base is {self.rope_base}; it must be a finite number above 1")
+        if self.rope_base <= 1.0:
+            raise ConfigError(f"rope_base is {self.rope_base}; it must be above 1")
         if self.tie_embeddings and self.output_bias:
             raise ConfigError(
                 "output_bias needs a layer of its own; set tie_embeddings to false, or the bias off"
@@ -104,11 +106,10 @@ class ModelConfig:
 
     def _check_heads(self) -> None:
         if self.head_dim is None and self.n_embd % self.n_head:
-            divisors = [n for n in range(1, self.n_embd + 1) if self.n_embd % n == 0]
-            near = sorted(divisors, key=lambda n: abs(n - self.n_head))[:2]
+            near = _divisors_near(self.n_embd, self.n_head)
             raise ConfigError(
                 f"n_embd {self.n_embd} is not divisible by n_head {self.n_head}; "
-                f"take n_head {' or '.join(map(str, sorted(near)))}, or set head_dim"
+                f"take n_head {' or '.join(map(str, near))}, or set head_dim"
             )
         if self.n_head % self.kv_heads:
             raise ConfigError(
@@ -160,3 +161,14 @@ class ModelConfig:
     def cacheable(self) -> bool:
         """Whether past keys and values stay what they were when a token is added."""
         return self.attention != "unmasked"
+
+
+def _divisors_near(number: int, wanted: int) -> list[int]:
+    """Return the divisors of `number` nearest to `wanted`, two if there are, in order.
+
+    Only the divisors up to 1024 and their partners are looked for, which are all of them for a
+    width up to a million; with a slip of the finger in the width, all would take hours.
+    """
+    small = [n for n in range(1, min(number, 1024) + 1) if number % n == 0]
+    every = sorted({*small, *(number // n for n in small)})
+    return sorted(sorted(every, key=lambda n: abs(n - wanted))[:2])

@@ -39,6 +39,11 @@ def show_text(text: str) -> None:
     sys.stdout.flush()
 
 
+def complain(text: str) -> None:
+    """Write a note to the standard error, where it does not mix with results."""
+    Screen(stderr=True).print(f"note  {text}")
+
+
 def let_go(fileno: Callable[[], int]) -> None:
     """Send what a stream still has to say to nowhere, so that closing it cannot fail."""
     try:

@@ -31,6 +31,7 @@ from bardling.storage.folders import (
     remove_leftovers,
     set_aside,
 )
+from bardling.storage.lock import only_writer
 from bardling.storage.strict_json import Json, json_bytes, parse_json
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "exists",
     "is_published",
     "json_bytes",
+    "only_writer",
     "open_file",
     "parse_json",
     "publish_folder",

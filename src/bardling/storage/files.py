@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256 as _sha256
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,11 +122,27 @@ def append_line(path: Path, line: str) -> None:
         )
 
 
+def make_folders(folder: Path) -> None:
+    """Make `folder` and what is missing above it; each name is on the disk before the next.
+
+    Waiting for the file alone would not do: after a power cut a folder whose own name never
+    reached the disk is gone, with everything in it. Another process may make the same folders.
+    """
+    missing = takewhile(lambda path: not path.is_dir(), (folder, *folder.parents))
+    for path in reversed(list(missing)):
+        try:
+            disk.make_folder(path)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+        disk.fsync_folder(path.parent)
+
+
 @contextmanager
 def _replacing(path: Path, n_bytes: int | None) -> Iterator[BinaryIO]:
     temporary = disk.temporary_name(path)
     with disk.stating("write", path, n_bytes):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         try:
             with disk.create(temporary) as file:
                 yield file

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bardling.errors import StorageError
 from bardling.storage import disk
-from bardling.storage.files import read_bytes, read_json, sha256
+from bardling.storage.files import make_folders, read_bytes, read_json, sha256
 from bardling.storage.strict_json import Json, json_bytes
 
 MANIFEST = "manifest.json"
@@ -34,7 +34,7 @@ def publish_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     entries = {name: {"bytes": len(data), "sha256": sha256(data)} for name, data in files.items()}
     contents = {**files, MANIFEST: json_bytes({"files": entries})}
     with disk.stating("write", folder, sum(map(len, contents.values()))):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(folder.parent)
         _write_all(disk.temporary_name(folder), folder, contents)
         disk.fsync_folder(folder.parent)
 
@@ -122,12 +122,17 @@ def remove_folder(folder: Path) -> None:
 
 
 def set_aside(folder: Path) -> Path:
-    """Rename a folder that cannot be used, so that its name is free, and return its new path."""
+    """Rename a folder that cannot be used, so that its name is free, and return its new path.
+
+    The new name is on the disk before this returns: what is written next under the old one must
+    not meet the old folder again after a power cut.
+    """
     number = 1
     while (aside := folder.with_name(f"{folder.name}.damaged-{number}")).exists():
         number += 1
     with disk.stating("set aside", folder):
         disk.rename(folder, aside)
+        disk.fsync_folder(folder.parent)
     return aside
 
 

@@ -23,6 +23,11 @@ _NAMES = ("char", "bpe:3000", "gpt2")
 _NOT_BUILT_YET = re.compile(r"bpe(:.*)?|gpt2")
 
 
+def is_built_in(name: str) -> bool:
+    """Tell whether `name` is a kind of tokenizer, not the place of one."""
+    return name == "char" or _NOT_BUILT_YET.fullmatch(name) is not None
+
+
 def train_tokenizer(name: str, texts: Iterable[str], *, end_token: bool) -> Tokenizer:
     """Return the tokenizer that `--tokenizer name` means.
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Literal
 
 from bardling.errors import ConfigError, UsageError
+from bardling.fields import check_fields
 
 Schedule = Literal["constant", "exponential", "cosine", "linear"]
 
@@ -34,10 +35,10 @@ class AdamW:
     """Share of each matrix taken away per step, times the learning rate."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("lr", "eps", "weight_decay"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"{name} is {value}; it must be a finite number, at least 0")
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if self.eps == 0:
             raise ConfigError("eps is 0; a token not seen yet would divide 0 by 0, so give 1e-8")
         for name in ("beta1", "beta2"):
@@ -81,6 +82,7 @@ class TrainingConfig:
     """Decides first weights, batches and dropout."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         least = {
             "batch_size": 1, "accumulate": 1, "eval_interval_steps": 0,
             "checkpoint_interval_steps": 0, "patience": 0, "keep_last": 1, "log_interval_steps": 1,
@@ -94,8 +96,8 @@ class TrainingConfig:
         for name in ("warmup_fraction", "min_lr_fraction"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be in [0, 1]")
-        if not (math.isfinite(self.clip_norm) and self.clip_norm >= 0):
-            raise ConfigError(f"clip_norm is {self.clip_norm}; it must be a finite number, or 0")
+        if self.clip_norm < 0:
+            raise ConfigError(f"clip_norm is {self.clip_norm}; it must be at least 0")
         if self.schedule == "exponential" and self.min_lr_fraction == 0.0:
             raise ConfigError("an exponential schedule never reaches 0; give min_lr_fraction")
         if self.accumulate > self.batch_size:

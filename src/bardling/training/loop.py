@@ -35,13 +35,14 @@ def training_steps(
     lr: float,
     total_steps: int,
     start_step: int = 0,
+    failures: int = 0,
 ) -> Iterator[StepResult]:
     """Take steps `start_step` to `total_steps` and yield the result of each.
 
     `lr` is the highest learning rate. A step whose loss or gradient is not finite changes
-    nothing; after three in a row `TrainingDiverged` is raised.
+    nothing; after three in a row, `failures` of them before `start_step`, `TrainingDiverged` is
+    raised.
     """
-    failures = 0
     for step in range(start_step, total_steps):
         step_lr = lr * lr_fraction_of_step(config, step, total_steps)
         for group in optimizer.param_groups:
@@ -61,7 +62,7 @@ def training_steps(
             tokens=n_tokens,
             applied=applied,
         )
-        if failures == PATIENCE_WITH_NAN:
+        if failures >= PATIENCE_WITH_NAN:
             raise TrainingDiverged(
                 f"loss or gradient was not finite in steps {step - 1} to {step + 1}; the weights "
                 f"are those of step {step - 2}. Lower the learning rate ({lr:g}) or lengthen "

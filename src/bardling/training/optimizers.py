@@ -6,6 +6,7 @@ can be read by name and does not depend on the order in which parameters were re
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,14 @@ def build_optimizer(model: nn.Module, config: AdamW) -> Optimizer:
         eps=config.eps,
         fused=True,
     )
+
+
+def group_settings(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """Return what is set for each group of parameters, as JSON values, without the parameters."""
+    return [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
 
 
 def state_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:

@@ -29,13 +29,15 @@ class RunState:
     best_val_loss: float | None = None
     validations_since_best: int = 0
     """Validations in a row that brought no new best."""
+    failures: int = 0
+    """Steps in a row whose loss or gradient was not finite."""
 
     @classmethod
     def from_json(cls, values: Any) -> "RunState":
-        """Read what `dataclasses.asdict` wrote."""
+        """Read what a checkpoint holds; the optimizer's groups follow from the config."""
         try:
-            return cls(**values)
-        except TypeError as error:
+            return cls(**{k: v for k, v in values.items() if k != "optimizer_groups"})
+        except (AttributeError, TypeError) as error:
             raise CheckpointError(f"state.json does not say where a run stood: {error}") from error
 
     def after_step(self, result: StepResult, seconds: float) -> "RunState":
@@ -45,6 +47,7 @@ class RunState:
             step=result.step,
             tokens=self.tokens + result.tokens,
             seconds=self.seconds + seconds,
+            failures=0 if result.applied else self.failures + 1,
         )
 
     def after_validation(self, val_loss: float) -> "RunState":

@@ -1,0 +1,102 @@
+"""Values against the types that config classes declare: one strictness for JSON and for Python.
+
+A dataclass does not look at what it is given, and a wrong kind of value fails late and far away:
+a misspelt word as a missing key, a fraction of a layer inside torch. So JSON is read by
+`read_value`, and every config calls `check_fields` before it checks ranges; both say the same
+sentences. Types are the plain ones that configs use: int, float, bool, str, Literal, tuples of
+one kind, optional ones of these, and groups of settings. No torch here.
+"""
+
+import dataclasses
+import math
+import types
+from functools import cache
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from bardling.errors import ConfigError, nearest
+
+_WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_LARGEST = 2**64 - 1  # a seed's; what torch, numpy and JSON readers can hold ends there too
+_SHOWN = 60  # characters of a wrong value that a sentence has room for
+
+
+def read_value(kind: Any, value: Any, place: str) -> Any:
+    """Return `value`, read from JSON, as a value of type `kind`.
+
+    A list becomes a tuple, a whole number may stand for a number, an absent key takes its
+    default. Raises ConfigError that names the `place` for anything else.
+    """
+    if dataclasses.is_dataclass(kind):
+        return _read_group(kind, value, place)
+    origin = get_origin(kind)
+    if origin is Literal:
+        return _read_choice(get_args(kind), value, place)
+    if origin in (Union, types.UnionType):
+        return None if value is None else read_value(get_args(kind)[0], value, place)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{place} is {_show(value)}; it must be a list")
+        return tuple(read_value(get_args(kind)[0], item, place) for item in value)
+    return _read_plain(kind, value, place)
+
+
+def check_fields(instance: Any) -> None:
+    """Raise ConfigError for the first field of a dataclass whose value its type does not allow."""
+    owner: Any = type(instance)
+    for name, kind in _hints(owner).items():
+        value = getattr(instance, name)
+        if dataclasses.is_dataclass(kind):
+            if type(value) is not kind:
+                raise ConfigError(f"{name} is {_show(value)}; it must be a group of settings")
+        elif isinstance(read_value(kind, value, name), tuple) and not isinstance(value, tuple):
+            raise ConfigError(f"{name} is {_show(value)}; in Python it must be a tuple")
+
+
+def _read_group(kind: Any, value: Any, place: str) -> Any:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{place} is {_show(value)}; it must be a group of settings")
+    hints = _hints(kind)
+    for name in value:
+        if name not in hints:
+            raise ConfigError(f"{place} has no setting '{name}'{nearest(str(name), hints)}")
+    return kind(
+        **{name: read_value(hints[name], v, f"{place}.{name}") for name, v in value.items()}
+    )
+
+
+def _read_choice(choices: tuple[str, ...], value: Any, place: str) -> str:
+    if isinstance(value, str) and value in choices:
+        return value
+    raise ConfigError(
+        f"{place} is {_show(value)}; it must be one of {', '.join(choices)}"
+        + nearest(value if isinstance(value, str) else _show(value), choices)
+    )
+
+
+def _read_plain(kind: Any, value: Any, place: str) -> Any:
+    is_kind = isinstance(value, (int, float) if kind is float else kind)
+    if not is_kind or (isinstance(value, bool) and kind is not bool):  # True is an int to Python
+        raise ConfigError(f"{place} is {_show(value)}; it must be {_WORDS[kind]}")
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise ConfigError(f"{place} is {_show(value)}; it must be {_WORDS[kind]} of 64 bits")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{place} is {value}; it must be a finite number")
+    return float(value) if kind is float else value
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the type of every field by name."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _show(value: Any) -> str:
+    """Return `repr(value)`, cut where it would drown the sentence."""
+    if isinstance(value, int) and abs(value) > _LARGEST:  # Python refuses to print the longest
+        return f"a number of {value.bit_length():,} bits"
+    try:
+        shown = repr(value)
+    except ValueError:  # such a number somewhere inside
+        return f"a {type(value).__name__} that cannot be shown"
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
