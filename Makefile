@@ -11,7 +11,8 @@ demo: $(READY)  ## train for about a minute on text the package makes itself, th
 	@$(BIN)/bardling generate demo --max-new-tokens 400 --temperature 0.5
 
 test: $(READY)  ## all tests, with coverage of src
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	@# One thread for each of the two workers: teams of threads on shared cores wait for each other.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
 check: $(READY)  ## style, types, layers
 	$(BIN)/ruff check src tests benchmarks
