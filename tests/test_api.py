@@ -160,3 +160,21 @@ def test_a_folder_of_documents_is_joined_by_end_tokens(tmp_path):
         for split in ("train", "val")
     ]
     assert counts == [18, 2]
+
+
+def test_a_damaged_run_is_nobody_s_to_resume(text):
+    folder = text.parent / "beside"
+    damaged = folder / "damaged"
+    damaged.mkdir(parents=True)
+    (damaged / "config.json").write_text("{")
+    run = bardling.train(text, resume="auto", runs_dir=folder, **SETTINGS)
+    assert run.folder.path != damaged
+
+
+def test_a_run_may_be_called_like_a_tokenizer(text):
+    folder = text.parent / "names"
+    for name in ("char", "second"):
+        run = bardling.train(text, name=name, runs_dir=folder, **SETTINGS)
+        assert run.config.data.tokenizer == "char"
+    run = bardling.train(text, name="third", tokenizer="second", runs_dir=folder, **SETTINGS)
+    assert run.config.data.tokenizer == str(folder / "second")

@@ -12,7 +12,13 @@ import bardling.evaluation.validation as validation_module
 import bardling.trainer as trainer_module
 from bardling import storage
 from bardling.checkpoint import load_checkpoint
-from bardling.errors import ConfigError, CorpusError, StorageError, TrainingDiverged
+from bardling.errors import (
+    CheckpointError,
+    ConfigError,
+    CorpusError,
+    StorageError,
+    TrainingDiverged,
+)
 from bardling.evaluation.loss import evaluate
 from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder
@@ -238,13 +244,29 @@ def test_a_full_disk_stops_the_run_and_leaves_older_checkpoints_whole(text, monk
 
 
 def test_the_last_step_stands_for_a_best_that_is_gone(text, monkeypatch):
-    run, _ = train(text)
-    run.result_path.unlink()
-    best = load_checkpoint(run.checkpoint_path(12)).state.best_step
-    storage.remove_folder(run.checkpoint_path(best))
+    losses = iter([3.0, 0.5, 2.0, 2.0])
+    real = trainer_module.Validation.during_run
+
+    def scripted(self, model):
+        train, val = real(self, model)
+        return train, replace(val, loss=next(losses))
+
+    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
+    run = stopped_run(text)
+    storage.remove_folder(run.checkpoint_path(4))
     listener = Listener()
     resume_run(run, listener)
-    assert run.result()["last"]["step"] == 12
+    assert "the last step stands for the best" in listener.notes[-1]
+    assert run.result()["best"] == run.result()["last"]
+
+
+def test_a_checkpoint_of_another_tokenizer_is_refused(text):
+    run = stopped_run(text)
+    other, _ = train(write_text(text.parent, n_lines=3), "other", block_size=8, n_embd=8)
+    for name in ("tokenizer.json", "tokens/train.bin", "tokens/val.bin"):
+        (run.path / name).write_bytes((other.path / name).read_bytes())
+    with pytest.raises(CheckpointError, match="was written with another tokenizer"):
+        resume_run(run, Listener())
 
 
 def test_too_short_a_corpus_is_said_with_numbers_before_anything_is_written(tmp_path):

@@ -193,13 +193,14 @@ class Trainer:
         """Measure the last and the best step on the whole split and write the outcome."""
         last = best = self.validation.whole(self.model).loss
         best_step = self.state.step
-        try:
-            checkpoint = load_checkpoint(self.run.checkpoint_path(self.state.best_step))
-            loss = self.validation.whole(checkpoint.build_model()).loss
-            if not loss >= best:  # chosen on a subset, it may be worse on the whole
-                best, best_step = loss, self.state.best_step
-        except CheckpointError as error:
-            self.watcher.note(f"{error}; the last step stands for the best")
+        if self.state.best_step != self.state.step:
+            try:
+                checkpoint = load_checkpoint(self.run.checkpoint_path(self.state.best_step))
+                loss = self.validation.whole(checkpoint.build_model()).loss
+                if not loss >= best:  # chosen on a subset, it may be worse on the whole
+                    best, best_step = loss, self.state.best_step
+            except CheckpointError as error:
+                self.watcher.note(f"{error}; the last step stands for the best")
         result = {
             "stopped": stopped,
             "last": {"step": self.state.step, "val_loss": finite(last)},

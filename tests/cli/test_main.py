@@ -128,3 +128,8 @@ def test_usage_errors_of_the_parser_end_with_2(cli):
     done = cli("train", "sums", "--budget")
     assert done.code == 2 and "--budget" in done.err
     assert cli("generate").code == 2
+
+
+def test_verbs_that_are_to_come_say_so(cli):
+    done = cli("export", "demo")
+    assert done.code == 2 and "'export' is not built yet; there are train, generate" in done.err

@@ -8,6 +8,7 @@ import pytest
 from bardling.data.config import DataConfig
 from bardling.data.prepare import Prepared, prepare
 from bardling.errors import CorpusError, TokenizerError
+from bardling.text.tokenizer_file import save_tokenizer
 
 
 def ready(path: Path, block_size: int = 4, **settings) -> tuple[Prepared, list[str]]:
@@ -98,3 +99,29 @@ def test_the_shortest_splits_that_work(text):
     text.write_text("abcdefghij" * 2)
     prepared, _ = ready(text, block_size=17, val_fraction=0.1)
     assert (len(prepared.train), len(prepared.val)) == (18, 2)
+
+
+def test_unknown_characters_are_refused_with_their_place_or_skipped_and_counted(text, tmp_path):
+    save_tokenizer(ready(text)[0].tokenizer, tmp_path / "words")
+    other = tmp_path / "other.txt"
+    other.write_text("the fox " * 20 + "ÉÉ" + "the fox " * 20)
+    settings = {"tokenizer": str(tmp_path / "words")}
+    with pytest.raises(TokenizerError, match=r"other: .*U\+00C9.* 160"):
+        ready(other, **settings)
+    prepared, notes = ready(other, unknown="skip", **settings)
+    assert notes == ["2 characters are unknown to the tokenizer and left out"]
+    assert len(prepared.train) + len(prepared.val) == 320
+
+
+def test_documents_without_an_end_token_are_told(text, tmp_path):
+    save_tokenizer(ready(text)[0].tokenizer, tmp_path / "words")
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for i in range(4):
+        (folder / f"{i}.txt").write_text("the quick fox\n")
+        (folder / f"{i}b.txt").write_text("brown\n" * i + "the fox\n")
+    _, notes = ready(folder, tokenizer=str(tmp_path / "words"))
+    assert notes == ["the tokenizer has no end token, so the documents run into each other"]
+    (folder / "3b.txt").write_text("É")
+    with pytest.raises(TokenizerError, match="document 8 of "):
+        ready(folder, tokenizer=str(tmp_path / "words"))
