@@ -210,6 +210,7 @@ def test_a_damaged_newest_checkpoint_is_set_aside_and_the_one_before_is_used(tex
     assert "step-000012" in listener.notes[0] and "next one" in listener.notes[0]
     assert "set aside as step-000012.damaged-1" in listener.notes[1]
     assert [r.step for r in listener.results] == [9, 10, 11, 12]
+    assert [r["step"] for r in run.metrics()] == list(range(13))
     again = load_checkpoint(run.checkpoint_path(12))
     same = load_checkpoint(whole.checkpoint_path(12))
     assert all(torch.equal(again.weights[n], same.weights[n]) for n in same.weights)
