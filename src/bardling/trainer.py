@@ -80,7 +80,7 @@ class Trainer:
             self._take_over(checkpoint)
         unreadable = run.forget_after(self.state.step if self.begun else -1)
         if unreadable:
-            watcher.note(f"{unreadable} lines of {run.metrics_path} could not be read and are gone")
+            watcher.note(f"{run.metrics_path}: unreadable lines taken out: {unreadable}")
 
     def train(self) -> None:
         """Take the steps that are left; validate, save and log on the way.

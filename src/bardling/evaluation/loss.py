@@ -3,6 +3,9 @@
 Non-overlapping windows of the training `block_size` over all of the text, the shorter tail
 included, each token after the first predicted exactly once, without dropout. The sum is kept in
 float64, so that the order of the windows does not show.
+
+The last window is padded, and targets in the padding are not counted. Causal attention never sees
+them; unmasked attention does, one more reason why its losses mean nothing.
 """
 
 import math
