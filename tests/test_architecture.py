@@ -15,6 +15,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 MAX_LINES, MAX_COLUMNS, MAX_FUNCTION_LINES, MAX_CONFIG_FIELDS = 300, 100, 50, 60
 # Each of these takes something away from what is checked; the numbers may only fall.
 ALLOWED_WAIVERS = {"type: ignore": 1, "cast(": 0, "pragma: no cover": 0, "noqa": 0}
+FILE_METHODS = {"read_text", "write_text", "read_bytes", "write_bytes"}
 FREE_OF_TORCH = (
     "bardling",
     "bardling.cli",
@@ -85,13 +86,13 @@ def test_only_storage_opens_files():
     for path in FILES:
         if allowed & set(path.parents):
             continue
-        calls = [n for n in ast.walk(tree(path)) if isinstance(n, ast.Call)]
-        names = {c.func.id for c in calls if isinstance(c.func, ast.Name)}
-        methods = {c.func.attr for c in calls if isinstance(c.func, ast.Attribute)}
-        assert "open" not in names, path
-        assert not methods & {"read_text", "write_text", "read_bytes", "write_bytes"} or (
-            "storage" in path.read_text()
-        ), path
+        for call in (n for n in ast.walk(tree(path)) if isinstance(n, ast.Call)):
+            if isinstance(call.func, ast.Name):
+                assert call.func.id != "open", f"{path}, line {call.lineno}"
+            elif isinstance(call.func, ast.Attribute) and call.func.attr in FILE_METHODS:
+                owner = call.func.value
+                is_storage = isinstance(owner, ast.Name) and owner.id == "storage"
+                assert is_storage, f"{path}, line {call.lineno}"
 
 
 def test_nothing_that_runs_code_from_files_is_used():
