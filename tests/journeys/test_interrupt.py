@@ -135,16 +135,44 @@ def test_going_on_gives_the_bits_of_an_uninterrupted_run(folder, stops):
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
+# Step 2 never ends: it says when it has begun, and when the first signal has been heard.
+STUCK = """
+import signal, sys, time
+from bardling import trainer
+from bardling.cli import main
+
+real, parts = trainer.pretraining_loss, iter(range(1000))
+
+def stuck_in_step_2(model, batch):
+    if next(parts) == 2:
+        print("begun", flush=True)
+        for _ in range(500):
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                print("heard", flush=True)
+                break
+            time.sleep(0.01)
+        time.sleep(15)
+    return real(model, batch)
+
+trainer.pretraining_loss = stuck_in_step_2
+sys.exit(main(["train", *sys.argv[1:]]))
+"""
+
+
 def test_a_second_signal_ends_at_once_and_older_checkpoints_load(folder):
     run = RunFolder(folder / "runs" / "twice")
-    long_steps = ("--batch-size", "16000", "--accumulate", "500", "--budget", "9steps")
-    options = (*TINY, *long_steps, "--eval-interval-steps", "1", "--warmup-fraction", "0")
-    with training(*beginning(folder, "twice", options)) as child:
-        wait_until(lambda: 1 in run.steps(), child)  # from here on it takes step 2
-        child.send_signal(signal.SIGINT)
-        time.sleep(0.2)  # the handler runs between two parts of the batch
-        child.send_signal(signal.SIGINT)
+    options = (*TINY, "--batch-size", "4", "--accumulate", "2", "--budget", "9steps")
+    words = beginning(folder, "twice", (*options, "--eval-interval-steps", "1"))
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK, *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+    ) as child:  # fmt: skip
+        for word in ("begun\n", "heard\n"):
+            assert word in iter(child.stdout.readline, ""), "it ended before it could be stopped"
+            began = time.monotonic()
+            child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=SECONDS_TO_STOP)
+    assert time.monotonic() - began < SECONDS_TO_STOP
     assert (child.returncode, err) == (
         130, "bardling: stopped at once; what was saved before stays\n"
     )  # fmt: skip
