@@ -22,9 +22,10 @@ from bardling.data.batches import Windows
 from bardling.generation.decode import CachedContext, RecomputedContext
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
-from bardling.training.config import AdamW, TrainingConfig
+from bardling.training.config import TrainingConfig
 from bardling.training.loop import training_steps
 from bardling.training.objective import pretraining_loss
+from bardling.training.optimizer_config import AdamW
 from bardling.training.optimizers import build_optimizer
 
 SMALL = ModelConfig(vocab_size=65, block_size=64, n_layer=4, n_head=4, n_embd=128)

@@ -4,7 +4,8 @@
 
 The corpus is the training part alone (the first 90 % of Tiny Shakespeare, from BARDLING_DATA or
 the cache), split once more: the last tenth of it is what candidates are compared on. Candidates
-are separated by `--`; each prints its loss on that tenth after 500 steps.
+are separated by `--`; each prints its loss on that tenth after 500 steps, or after its own
+`budget="60s"`.
 """
 
 import json
@@ -37,11 +38,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             corpus = Path(folder) / "train-only.txt"
             corpus.write_bytes(text[: int(0.9 * len(text))].encode())
-            run = bardling.train(
-                corpus, budget=f"{STEPS}steps", runs_dir=folder, sample_tokens=0, **candidate
+            settings = {"budget": f"{STEPS}steps", "sample_tokens": 0, **candidate}
+            run = bardling.train(corpus, runs_dir=folder, **settings)
+            last = run.folder.result()["last"]
+            tokens = run.folder.result()["tokens"]
+            print(
+                json.dumps(
+                    {**candidate, **last, "val_loss": round(last["val_loss"], 4), "tokens": tokens}
+                ),
+                flush=True,
             )
-            loss = run.folder.result()["last"]["val_loss"]
-            print(json.dumps({**candidate, "steps": STEPS, "loss": round(loss, 4)}), flush=True)
 
 
 if __name__ == "__main__":

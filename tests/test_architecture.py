@@ -1,20 +1,23 @@
 """The budgets of the house, read from the source: sizes, where choices are made, what imports."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import bardling
 from bardling.config import settings
+from bardling.training.optimizer_config import OptimizerConfig
 
 ROOT = Path(bardling.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 MAX_LINES, MAX_COLUMNS, MAX_FUNCTION_LINES, MAX_CONFIG_FIELDS = 300, 100, 50, 60
 # Each of these takes something away from what is checked; the numbers may only fall.
-ALLOWED_WAIVERS = {"type: ignore": 1, "cast(": 0, "pragma: no cover": 0, "noqa": 0}
+ALLOWED_WAIVERS = {"type: ignore": 0, "cast(": 0, "pragma: no cover": 0, "noqa": 0}
 FILE_METHODS = {"read_text", "write_text", "read_bytes", "write_bytes"}
 FREE_OF_TORCH = (
     "bardling",
@@ -22,6 +25,8 @@ FREE_OF_TORCH = (
     "bardling.cli.train",
     "bardling.cli.generate",
     "bardling.cli.evaluate",
+    "bardling.cli.check",
+    "bardling.cli.doctor",
     "bardling.cli.presets",
     "bardling.cli.runs",
 )
@@ -109,7 +114,8 @@ def test_nothing_that_runs_code_from_files_is_used():
 
 def test_waivers_are_few():
     source = "\n".join(path.read_text() for path in FILES)
-    assert {word: source.count(word) for word in ALLOWED_WAIVERS} == ALLOWED_WAIVERS
+    found = {word: re.findall(rf"(?<!\w){re.escape(word)}", source) for word in ALLOWED_WAIVERS}
+    assert {word: len(places) for word, places in found.items()} == ALLOWED_WAIVERS
 
 
 def test_type_checkers_of_users_see_our_types():
@@ -117,9 +123,13 @@ def test_type_checkers_of_users_see_our_types():
 
 
 def test_settings_are_few_and_their_names_unique():
-    names = [name for _, name in settings(bardling.RunConfig().to_json())]
-    assert len(names) == len(set(names))
-    assert len(names) <= MAX_CONFIG_FIELDS
+    every: set[str] = set()
+    for optimizer in get_args(OptimizerConfig):  # one at a time is in a run
+        config = bardling.RunConfig(optimizer=optimizer())
+        names = [name for _, name in settings(config.to_json())]
+        assert len(names) == len(set(names))
+        every |= set(names)
+    assert len(every) <= MAX_CONFIG_FIELDS
 
 
 @pytest.mark.parametrize("module", FREE_OF_TORCH)

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from bardling.config import RunConfig, difference
+from bardling.config import RunConfig, difference, settings
 from bardling.errors import ConfigError
 from bardling.model.config import ModelConfig
 from bardling.training.config import TrainingConfig
+from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon
 
 
 def test_json_round_trip_keeps_every_value():
@@ -17,6 +18,30 @@ def test_json_round_trip_keeps_every_value():
         training=TrainingConfig(keep_at=(3, 5), budget="3epochs"),
     )
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "word"),
+    [
+        (AdamW(lr=0.5), "adamw"),
+        (Muon(muon_lr=0.5, nesterov=False), "muon"),
+        (Adam(beta2=0.5), "adam"),
+        (SGD(momentum=0.5), "sgd"),
+    ],
+)
+def test_json_says_which_optimizer_it_is(optimizer, word):
+    config = RunConfig(optimizer=optimizer)
+    values = json.loads(json.dumps(config.to_json()))
+    assert values["optimizer"]["kind"] == word
+    assert RunConfig.from_json(values) == config
+    assert {name for part, name in settings(values) if part == "optimizer"} == vars(
+        optimizer
+    ).keys()
+
+
+def test_a_config_from_before_there_was_a_choice_means_adamw():
+    old = {"optimizer": {"lr": 0.5, "beta1": 0.8}}
+    assert RunConfig.from_json(old).optimizer == AdamW(lr=0.5, beta1=0.8)
 
 
 def test_missing_keys_take_their_defaults():
@@ -39,6 +64,17 @@ def test_missing_keys_take_their_defaults():
         ({"training": {"keep_at": ["x"]}}, "must be a whole number"),
         ({"model": 3}, "config.model is 3; it must be a group of settings"),
         ([], "must be a group of settings"),
+        ({"optimizer": 3}, "config.optimizer is 3; it must be a group of settings"),
+        ({"optimizer": {"kind": "muno"}}, "one of adamw, muon, adam, sgd, did you mean 'muon'"),
+        (
+            {"optimizer": {"muon_lr": 0.1}},
+            "has no setting 'muon_lr' when its kind is adamw; choose muon, or leave it away",
+        ),
+        (
+            {"optimizer": {"kind": "sgd", "beta1": 0.1}},
+            "has no setting 'beta1' when its kind is sgd; choose adamw or muon or adam",
+        ),
+        ({"optimizer": {"kind": "muon", "muon_lrs": 1}}, "'muon_lrs', did you mean 'muon_lr'"),
     ],
 )
 def test_anything_else_is_refused_by_place_and_kind(values, message):
@@ -62,6 +98,46 @@ def test_overrides_find_their_part():
         RunConfig().with_overrides(n_layrs=1)
     with pytest.raises(ConfigError, match="n_head 5"):
         RunConfig().with_overrides(n_head=5)
+
+
+def test_an_optimizer_is_chosen_by_its_word_with_its_own_defaults():
+    config = RunConfig(optimizer=AdamW(lr=0.5, weight_decay=0.0))
+    assert config.with_overrides(optimizer="muon").optimizer == Muon()
+    chosen = config.with_overrides(optimizer="muon", muon_lr=0.2, lr=0.1, n_layer=1)
+    assert chosen.optimizer == Muon(muon_lr=0.2, lr=0.1) and chosen.model.n_layer == 1
+    assert chosen.with_overrides(muon_lr=0.3).optimizer == Muon(muon_lr=0.3, lr=0.1)
+    assert chosen.with_overrides(optimizer="sgd", momentum=0.9).optimizer == SGD(momentum=0.9)
+
+
+def test_choosing_the_optimizer_that_is_there_changes_nothing():
+    config = RunConfig(optimizer=Muon(lr=0.5))
+    assert config.with_overrides(optimizer="muon") == config
+    assert config.with_overrides(optimizer="muon", ns_steps=3).optimizer == Muon(lr=0.5, ns_steps=3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"optimizer": "muno"}, "one of adamw, muon, adam, sgd, did you mean 'muon'"),
+        ({"optimizer": 3}, "one of adamw, muon, adam, sgd"),
+        ({"muon_lr": 0.1}, "no setting 'muon_lr' when its kind is adamw; choose muon"),
+        ({"optimizer": "sgd", "lr": 0.1, "eps": 0.1}, "no setting 'eps' when its kind is sgd"),
+        ({"optimiser": "sgd"}, "no setting 'optimiser', did you mean 'optimizer'"),
+        ({"kind": "sgd"}, "no setting 'kind'"),
+        ({"mun_lr": 1}, "no setting 'mun_lr', did you mean 'muon_lr'"),
+    ],
+)
+def test_an_optimizer_that_is_not_there_is_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        RunConfig().with_overrides(**overrides)
+
+
+def test_optimizers_differ_by_kind_before_they_differ_by_number():
+    adamw, muon = RunConfig(), RunConfig().with_overrides(optimizer="muon", lr=0.5)
+    assert difference(adamw, muon) == "optimizer is 'adamw' here and 'muon' there"
+    assert difference(muon, adamw) == "optimizer is 'muon' here and 'adamw' there"
+    slower = muon.with_overrides(muon_lr=0.1)
+    assert difference(muon, slower) == f"muon_lr is {Muon().muon_lr} here and 0.1 there"
 
 
 def test_difference_is_told_in_words_and_ignores_what_a_run_works_out():

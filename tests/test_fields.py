@@ -11,13 +11,35 @@ import pytest
 
 from bardling.config import RunConfig
 from bardling.errors import ConfigError
-from bardling.fields import check_fields, read_value
+from bardling.fields import check_fields, kinds, read_value, word_for, write_value
 from bardling.model.config import ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inner:
     depth: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    size: float = 1.0
+    radius: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Square:
+    size: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A part that is one of several types."""
+
+    title: str = "x"
+    shape: Round | Square = field(default_factory=Round)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +116,56 @@ def test_groups_are_strict_about_names():
         read_value(Sample, {"inner": {"deep": 1}}, "here")
 
 
+def test_a_choice_of_types_is_written_with_its_kind_and_read_back():
+    for drawing, word in ((Drawing(), "round"), (Drawing(shape=Square(size=3.0)), "square")):
+        values = write_value(drawing)
+        assert values["title"] == "x" and values["shape"]["kind"] == word
+        assert read_value(Drawing, json.loads(json.dumps(values)), "here") == drawing
+    assert write_value(Sample()) == {**vars(Sample()), "inner": {"depth": 1}}
+
+
+def test_without_a_kind_the_first_is_meant():
+    assert read_value(Drawing, {"shape": {"radius": 1}}, "here").shape == Round(radius=1.0)
+
+
+def test_kinds_are_groups_and_nothing_else():
+    assert kinds(Round | Square) == {"round": Round, "square": Square}
+    assert word_for(Square) == "square"
+    for plain in (int, int | None, Round, Round | None, Literal["a", "b"], tuple[int, ...]):
+        assert kinds(plain) == {}
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        (3, "here.shape is 3; it must be a group of settings"),
+        (
+            {"kind": "squrae"},
+            "here.shape.kind is 'squrae'; it must be one of round, square, did you mean 'square'?",
+        ),
+        ({"kind": None}, "here.shape.kind is None; it must be one of round, square"),
+        (
+            {"kind": "square", "radius": 1},
+            "here.shape has no setting 'radius' when its kind is square; "
+            "choose round, or leave it away",
+        ),
+        ({"kind": "square", "sizes": 1}, "here.shape has no setting 'sizes', did you mean 'size'?"),
+        ({"sizes": 1}, "here.shape has no setting 'sizes', did you mean 'size'?"),
+        ({"kind": "square", "size": "big"}, "here.shape.size is 'big'; it must be a number"),
+    ],
+)
+def test_choices_are_strict_about_kinds_and_names(shape, said):
+    with pytest.raises(ConfigError) as refusal:
+        read_value(Drawing, {"shape": shape}, "here")
+    assert str(refusal.value) == said
+
+
+@pytest.mark.parametrize("shape", [3, Inner(), {"kind": "square"}, Square])
+def test_in_python_a_choice_is_one_of_its_types(shape):
+    with pytest.raises(ConfigError, match=r"^shape is .*; it must be a group of settings$"):
+        Drawing(shape=shape)
+
+
 def test_every_config_checks_its_fields_first():
     """In a process of its own, because here beartype would refuse most of these before us."""
     code = """
@@ -101,12 +173,13 @@ from bardling.config import RunConfig
 from bardling.data.config import DataConfig
 from bardling.errors import ConfigError
 from bardling.model.config import ModelConfig
-from bardling.training.config import AdamW, TrainingConfig
+from bardling.training.config import TrainingConfig
+from bardling.training.optimizer_config import AdamW
 for kind, values in (
     (ModelConfig, {"position": "rotry"}), (ModelConfig, {"n_layer": 1.5}),
     (DataConfig, {"val_fraction": "0.1"}), (AdamW, {"lr": 10**400}), (AdamW, {"lr": "1e-3"}),
     (TrainingConfig, {"schedule": "cosin"}), (TrainingConfig, {"budget": 5}),
-    (RunConfig, {"model": 3}), (RunConfig, {"total_steps": 1.5}),
+    (RunConfig, {"model": 3}), (RunConfig, {"optimizer": 3}), (RunConfig, {"total_steps": 1.5}),
 ):
     try:
         kind(**values)
@@ -127,6 +200,7 @@ for kind, values in (
         "did you mean 'cosine'?",
         "budget is 5; it must be a text",
         "model is 3; it must be a group of settings",
+        "optimizer is 3; it must be a group of settings",
         "total_steps is 1.5; it must be a whole number",
     ]
 

@@ -7,6 +7,7 @@ from bardling.data.sums import sums
 from bardling.errors import UsageError
 from bardling.model.size import count_parameters
 from bardling.presets import PRESETS, config_for, find_preset
+from bardling.training.plan import Plan
 from bardling.training.schedule import lr_fraction_of_step
 
 
@@ -37,7 +38,9 @@ def test_seed_000_is_what_its_text_says():
     assert (model.block_size, model.dropout, model.feedforward) == (64, 0.2, "relu")
     assert (model.position, model.norm, model.norm_place) == ("learned", "layernorm", "before")
     assert (training.batch_size, training.budget, config.optimizer.lr) == (1024, "5000steps", 1e-4)
-    assert 1e-4 * lr_fraction_of_step(training, 5000, 5000) == pytest.approx(7.788e-5, rel=1e-4)
+    assert 1e-4 * lr_fraction_of_step(training, 5000, Plan(total_steps=5000)) == pytest.approx(
+        7.788e-5, rel=1e-4
+    )
 
 
 def test_presets_of_seeds_name_their_assumptions():

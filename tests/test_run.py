@@ -9,7 +9,7 @@ import torch
 
 import bardling
 import bardling.evaluation.validation as validation_module
-import bardling.trainer as trainer_module
+import bardling.workbench as workbench_module
 from bardling import storage
 from bardling.checkpoint import load_checkpoint
 from bardling.errors import (
@@ -20,6 +20,7 @@ from bardling.errors import (
     TrainingDiverged,
 )
 from bardling.evaluation.loss import evaluate
+from bardling.machine.config import MachineConfig
 from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder
 from bardling.trainer import Trainer
@@ -64,7 +65,7 @@ def test_the_result_is_measured_on_the_whole_split(text):
     assert result == listener.ends[0]
     assert result["stopped"] == "budget" and result["last"]["step"] == 12
     best = load_checkpoint(run.checkpoint_path(result["best"]["step"]))
-    tokens = Trainer(run, Listener()).validation.val
+    tokens = Trainer(run, Listener()).bench.validation.val
     whole = evaluate(best.build_model(), tokens, batch_size=3)
     assert whole.tokens == len(tokens) - 1
     assert result["best"]["val_loss"] == pytest.approx(whole.loss, abs=1e-6)
@@ -73,7 +74,7 @@ def test_the_result_is_measured_on_the_whole_split(text):
 def test_settings_that_a_run_works_out_are_written_before_its_first_step(text):
     run, _ = train(text, budget="2epochs", batch_size=32)
     config = run.config()
-    tokens = len(Trainer(run, Listener()).validation.train)
+    tokens = len(Trainer(run, Listener()).bench.validation.train)
     assert config.total_steps == -(-2 * tokens // (32 * 16))
     assert config.model.vocab_size == len(set(text.read_text()))
 
@@ -86,13 +87,13 @@ def test_retention_keeps_first_last_best_and_the_named(text):
 
 def test_the_best_checkpoint_outlives_rotation(text, monkeypatch):
     losses = iter([3.0, 1.0, 2.0, 2.1, 2.2, 2.3])
-    real = trainer_module.Validation.during_run
+    real = workbench_module.Validation.during_run
 
     def scripted(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=next(losses))
 
-    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
+    monkeypatch.setattr(workbench_module.Validation, "during_run", scripted)
     run, _ = train(text, budget="10steps", eval_interval_steps=2, keep_last=1)
     assert run.steps() == [0, 2, 10]
     assert load_checkpoint(run.checkpoint_path(10)).state.best_step == 2
@@ -100,13 +101,13 @@ def test_the_best_checkpoint_outlives_rotation(text, monkeypatch):
 
 def test_patience_ends_a_run_and_resuming_it_does_not_go_on(text, monkeypatch):
     losses = iter([3.0, 2.0, 2.5, 2.5, 2.5, 2.5])
-    real = trainer_module.Validation.during_run
+    real = workbench_module.Validation.during_run
 
     def scripted(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=next(losses))
 
-    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
+    monkeypatch.setattr(workbench_module.Validation, "during_run", scripted)
     run, _ = train(text, budget="40steps", eval_interval_steps=4, patience=2)
     assert run.result()["stopped"] == "early" and run.result()["last"]["step"] == 12
     run.result_path.unlink()  # as if it had been killed before it could say so
@@ -125,13 +126,13 @@ def test_a_run_that_has_ended_is_left_alone(text):
 
 def test_the_better_of_best_and_last_on_the_whole_split_is_the_result(text, monkeypatch):
     losses = iter([3.0, 0.5, 2.0, 2.0])  # a subset that flatters step 4
-    real = trainer_module.Validation.during_run
+    real = workbench_module.Validation.during_run
 
     def scripted(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=next(losses))
 
-    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
+    monkeypatch.setattr(workbench_module.Validation, "during_run", scripted)
     run, _ = train(text)
     assert load_checkpoint(run.checkpoint_path(12)).state.best_step == 4
     assert run.result()["best"] == run.result()["last"]
@@ -151,14 +152,14 @@ def test_validations_use_a_fixed_subset_where_the_whole_would_cost_too_much(text
 
 def poison(monkeypatch, steps: set[int]) -> None:
     """Make the loss of these steps (counted from 0) NaN, as an overflow would."""
-    real = trainer_module.pretraining_loss
+    real = workbench_module.pretraining_loss
     calls = iter(range(10_000))
 
     def sometimes_nan(model, batch):
         loss = real(model, batch)
         return loss * float("nan") if next(calls) in steps else loss
 
-    monkeypatch.setattr(trainer_module, "pretraining_loss", sometimes_nan)
+    monkeypatch.setattr(workbench_module, "pretraining_loss", sometimes_nan)
 
 
 def test_one_bad_step_changes_nothing_and_the_run_goes_on(text, monkeypatch):
@@ -184,14 +185,14 @@ def test_three_bad_steps_in_a_row_stop_the_run_and_leave_the_last_good_checkpoin
 
 
 def test_a_validation_that_is_not_finite_is_no_best(text, monkeypatch):
-    real = trainer_module.Validation.during_run
+    real = workbench_module.Validation.during_run
     calls = iter(range(100))
 
     def scripted(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=float("nan")) if next(calls) == 2 else val
 
-    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
+    monkeypatch.setattr(workbench_module.Validation, "during_run", scripted)
     run, _ = train(text)
     assert [r["val_loss"] for r in run.metrics() if "val_loss" in r][2] is None
     assert run.result()["best"]["step"] != 8
@@ -246,13 +247,13 @@ def test_a_full_disk_stops_the_run_and_leaves_older_checkpoints_whole(text, monk
 
 def test_the_last_step_stands_for_a_best_that_is_gone(text, monkeypatch):
     losses = iter([3.0, 0.5, 2.0, 2.0])
-    real = trainer_module.Validation.during_run
+    real = workbench_module.Validation.during_run
 
     def scripted(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=next(losses))
 
-    monkeypatch.setattr(trainer_module.Validation, "during_run", scripted)
+    monkeypatch.setattr(workbench_module.Validation, "during_run", scripted)
     run = stopped_run(text)
     storage.remove_folder(run.checkpoint_path(4))
     listener = Listener()
@@ -281,13 +282,15 @@ def test_too_short_a_corpus_is_said_with_numbers_before_anything_is_written(tmp_
         train(short, block_size=4, val_fraction=0.01)
 
 
-def test_other_threads_are_told_on_resume(text, monkeypatch):
+def test_other_conditions_are_told_on_resume(text):
     run, _ = train(text)
     run.result_path.unlink()
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     listener = Listener()
-    resume_run(run, listener)
-    assert "goes on with 77" in listener.notes[0] and "last bits" in listener.notes[0]
+    resume_run(run, listener, wishes=MachineConfig(precision="bf16"))
+    assert listener.notes == [
+        "not bitwise what the uninterrupted run would be: precision fp32 before, bf16 now"
+    ]
+    assert load_checkpoint(run.checkpoint_path(12)).state.conditions.precision == "fp32"
 
 
 def stopped_run(text: Path) -> RunFolder:

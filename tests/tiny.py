@@ -16,11 +16,15 @@ SETTINGS: dict[str, Any] = {
     "n_embd": 16,
     "block_size": 16,
     "batch_size": 8,
+    "optimizer": "adamw",
     "lr": 1e-2,
     "budget": "12steps",
     "eval_interval_steps": 4,
     "log_interval_steps": 1,
     "sample_tokens": 5,  # every token costs some ten thousand type checks here
+    "precision": "fp32",  # on every machine the same figures
+    "compile": "off",
+    "quick_checks": False,  # they have tests of their own
 }
 
 

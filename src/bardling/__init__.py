@@ -11,22 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bardling.api import Run as Run
+    from bardling.api import doctor as doctor
     from bardling.api import load as load
     from bardling.api import train as train
     from bardling.api import train_config as train_config
     from bardling.config import RunConfig as RunConfig
     from bardling.errors import BardlingError as BardlingError
+    from bardling.evaluation.checks.finding import Finding as Finding
+    from bardling.machine.facts import MachineFacts as MachineFacts
     from bardling.model.config import ModelConfig as ModelConfig
     from bardling.model.gpt import GPT as GPT
+    from bardling.preflight import check as check
+    from bardling.preflight import check_config as check_config
 
 __version__ = "0.1.0"
 
 _HOME = {
     "BardlingError": "bardling.errors",
+    "Finding": "bardling.evaluation.checks.finding",
     "GPT": "bardling.model.gpt",
+    "MachineFacts": "bardling.machine.facts",
     "ModelConfig": "bardling.model.config",
     "Run": "bardling.api",
     "RunConfig": "bardling.config",
+    "check": "bardling.preflight",
+    "check_config": "bardling.preflight",
+    "doctor": "bardling.api",
     "load": "bardling.api",
     "train": "bardling.api",
     "train_config": "bardling.api",

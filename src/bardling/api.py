@@ -8,20 +8,25 @@
 The command line calls these; there is nothing it can do that Python cannot.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from warnings import warn
 
-from bardling import storage
+from bardling import __version__, storage
 from bardling.checkpoint import load_checkpoint, open_checkpoint
 from bardling.config import RunConfig, difference
+from bardling.data.corpora import cache_folder, data_folder, find_shakespeare
 from bardling.data.token_file import open_tokens
 from bardling.errors import BardlingError, UsageError
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.generation.sampling import choose_strategy
 from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
+from bardling.machine.facts import MachineFacts
+from bardling.machine.measure import SECONDS
+from bardling.machine.report import gather
 from bardling.model.gpt import GPT
 from bardling.presets import config_for
 from bardling.reporting.watcher import Watcher
@@ -192,7 +197,7 @@ def train(
     """
     if budget is not None:
         overrides["budget"] = budget
-    config = config_for(str(corpus)).with_overrides(**overrides)
+    config = config_for(str(corpus), overrides.get("budget")).with_overrides(**overrides)
     return train_config(
         config, name=name, resume=resume, runs_dir=runs_dir, data_dir=data_dir, watcher=watcher
     )
@@ -206,21 +211,43 @@ def train_config(
     runs_dir: str | Path | None = None,
     data_dir: str | Path | None = None,
     watcher: Watcher | None = None,
+    began: float | None = None,
 ) -> Run:
-    """Train by a whole `RunConfig`; None takes that of the run to resume."""
+    """Train by a whole `RunConfig`; None takes that of the run to resume.
+
+    `began`, by `time.perf_counter`, is when the time of a budget such as 5m began to run.
+    """
+    began = time.perf_counter() if began is None else began
     folder = runs_folder(None if runs_dir is None else Path(runs_dir))
     config = None if config is None else _with_tokenizer_path(config, folder)
     known = _run_to_resume(resume, name, config, folder)
     with watcher or Watcher() as ears:
         if known is not None:
             _same_settings(config, known)
-            resume_run(known, ears)
+            wishes = None if config is None else config.machine
+            resume_run(known, ears, wishes=wishes, began=began)
             return load(known.path, note=ears.note)
         if config is None:
             raise UsageError("there is nothing to resume, and no corpus or preset to begin with")
         run = new_run(name, config.data.corpus, folder)
-        start_run(config, run, data_dir=None if data_dir is None else Path(data_dir), watcher=ears)
+        text_folder = None if data_dir is None else Path(data_dir)
+        start_run(config, run, data_dir=text_folder, watcher=ears, began=began)
         return load(run.path)
+
+
+def doctor(*, runs_dir: str | Path | None = None, seconds: float = SECONDS) -> MachineFacts:
+    """Return what this machine can do and what a run would use of it; `advice` says what is off.
+
+    About `seconds` are taken for each of four measurements.
+    """
+    return gather(
+        version=__version__,
+        runs=runs_folder(None if runs_dir is None else Path(runs_dir)),
+        data=data_folder(),
+        cache=cache_folder(),
+        shakespeare=find_shakespeare(),
+        seconds=seconds,
+    )
 
 
 def _run_to_resume(

@@ -24,7 +24,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from bardling import storage
 from bardling.config import RunConfig
@@ -33,7 +32,7 @@ from bardling.model.gpt import GPT
 from bardling.run_folder import RunFolder, checkpoint_name
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import parse_tokenizer, tokenizer_files
-from bardling.training.optimizers import group_settings, state_tensors
+from bardling.training.optimizers import Optimizers, group_settings, state_tensors
 from bardling.training.state import RunState
 
 
@@ -59,7 +58,7 @@ def save_checkpoint(
     folder: Path,
     *,
     model: nn.Module,
-    optimizer: Optimizer,
+    optimizer: Optimizers,
     config: RunConfig,
     tokenizer: Tokenizer,
     state: RunState,

@@ -5,15 +5,19 @@ strict: an unknown key, a word of the wrong kind or a value that no run can have
 names the place; how a value is read is left to `fields`. No torch is imported.
 """
 
-import dataclasses
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, get_args
 
 from bardling.data.config import DataConfig
 from bardling.errors import ConfigError, nearest
-from bardling.fields import check_fields, read_value
+from bardling.fields import KIND, check_fields, read_value, write_value
+from bardling.machine.config import MachineConfig
 from bardling.model.config import ModelConfig
-from bardling.training.config import AdamW, TrainingConfig
+from bardling.training.config import TrainingConfig
+from bardling.training.optimizer_config import AdamW, OptimizerConfig
+from bardling.training.plan import Plan
+
+WORKED_OUT = ("total_steps", "eval_interval", "replanned_at", "first_total_steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,19 +26,51 @@ class RunConfig:
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    optimizer: AdamW = field(default_factory=AdamW)
+    optimizer: OptimizerConfig = field(default_factory=AdamW)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
     total_steps: int = 0
     """The budget in optimizer steps; 0 until the run has worked it out."""
+    eval_interval: int = 0
+    """Steps between validations; 0 until the run has worked it out."""
+    replanned_at: int = 0
+    """The step before which a time budget's steps were counted anew; 0 when they never were."""
+    first_total_steps: int = 0
+    """The steps before that."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.total_steps < 0:
-            raise ConfigError(f"total_steps is {self.total_steps}; it must be at least 0")
+        for name in WORKED_OUT:
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        if self.replanned_at and not self.replanned_at <= self.first_total_steps:
+            raise ConfigError(
+                f"replanned_at {self.replanned_at} lies beyond the {self.first_total_steps} steps "
+                "of first_total_steps"
+            )
+
+    @property
+    def plan(self) -> Plan:
+        """The steps of the run; worked out before the first of them."""
+        return Plan(
+            total_steps=self.total_steps,
+            replanned_at=self.replanned_at,
+            first_total_steps=self.first_total_steps,
+        )
+
+    def with_plan(self, plan: Plan, eval_interval: int) -> "RunConfig":
+        """Return the config with its steps worked out."""
+        return replace(
+            self,
+            total_steps=plan.total_steps,
+            replanned_at=plan.replanned_at,
+            first_total_steps=plan.first_total_steps,
+            eval_interval=eval_interval,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the config as JSON values."""
-        return dataclasses.asdict(self)
+        return write_value(self)
 
     @classmethod
     def from_json(cls, values: Any) -> "RunConfig":
@@ -44,13 +80,19 @@ class RunConfig:
     def with_overrides(self, **overrides: Any) -> "RunConfig":
         """Return a copy with fields set by their own names: `n_layer=2, lr=3e-4, budget="2epochs"`.
 
-        Field names are unique over all parts, so no prefix is needed.
+        Field names are unique over all parts, so no prefix is needed. `optimizer="muon"` chooses
+        that optimizer with its own defaults, to which the other overrides are applied.
         """
         values = self.to_json()
-        parts = {name: part for part, name in settings(values)}
+        kind = overrides.pop("optimizer", values["optimizer"][KIND])
+        if kind != values["optimizer"][KIND]:
+            values = type(self).from_json({**values, "optimizer": {KIND: kind}}).to_json()
+        every = {f.name: "optimizer" for group in get_args(OptimizerConfig) for f in fields(group)}
+        parts = every | {name: part for part, name in settings(values)}
         for name, value in overrides.items():
             if name not in parts:
-                raise ConfigError(f"there is no setting '{name}'{nearest(name, parts)}")
+                known = [*parts, "optimizer"]
+                raise ConfigError(f"there is no setting '{name}'{nearest(name, known)}")
             values[parts[name]][name] = value
         return type(self).from_json(values)
 
@@ -58,17 +100,21 @@ class RunConfig:
 def difference(mine: RunConfig, other: RunConfig) -> str | None:
     """Return the first setting in which two configs differ, in words, or None.
 
-    What a run works out for itself (vocabulary size, steps of the budget) does not count.
+    What a run works out for itself (vocabulary size, steps of the budget) does not count, and
+    neither does the machine: a run may go on elsewhere.
     """
     left, right = mine.to_json(), other.to_json()
+    here, there = left["optimizer"][KIND], right["optimizer"][KIND]
+    if here != there:
+        return f"optimizer is {here!r} here and {there!r} there"
     for part, name in settings(left):
         here, there = left[part][name], right[part][name]
-        if here != there and name != "vocab_size":
+        if here != there and name != "vocab_size" and part != "machine":
             return f"{name} is {here!r} here and {there!r} there"
     return None
 
 
 def settings(values: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return (part, name) of every setting in the JSON of a `RunConfig`."""
+    """Return (part, name) of every setting in the JSON of a `RunConfig`; kinds are none."""
     groups = {part: group for part, group in values.items() if isinstance(group, dict)}
-    return [(part, name) for part, group in groups.items() for name in group]
+    return [(part, name) for part, group in groups.items() for name in group if name != KIND]

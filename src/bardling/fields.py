@@ -4,7 +4,8 @@ A dataclass does not look at what it is given, and a wrong kind of value fails l
 a misspelt word as a missing key, a fraction of a layer inside torch. So JSON is read by
 `read_value`, and every config calls `check_fields` before it checks ranges; both say the same
 sentences. Types are the plain ones that configs use: int, float, bool, str, Literal, tuples of
-one kind, optional ones of these, and groups of settings. No torch here.
+one kind, optional ones of these, groups of settings, and choices between groups: JSON says
+which by the key `kind`, and without it the first is meant. No torch here.
 """
 
 import dataclasses
@@ -18,6 +19,36 @@ from bardling.errors import ConfigError, nearest
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 _LARGEST = 2**64 - 1  # a seed's; what torch, numpy and JSON readers can hold ends there too
 _SHOWN = 60  # characters of a wrong value that a sentence has room for
+KIND = "kind"
+
+
+def kinds(choice: Any) -> dict[str, Any]:
+    """Return the groups that a type such as `AdamW | Muon` allows, by the word for each.
+
+    A type that is no such choice allows none.
+    """
+    types_ = get_args(choice)
+    if not types_ or not all(map(dataclasses.is_dataclass, types_)):
+        return {}
+    return {word_for(kind): kind for kind in types_}
+
+
+def word_for(kind: type) -> str:
+    """Return the word that chooses a type."""
+    return kind.__name__.lower()
+
+
+def write_value(instance: Any) -> dict[str, Any]:
+    """Return a dataclass as the JSON values that `read_value` reads."""
+    owner: Any = type(instance)
+    values: dict[str, Any] = {}
+    for name, hint in _hints(owner).items():
+        value = getattr(instance, name)
+        if dataclasses.is_dataclass(value):
+            which = {KIND: word_for(type(value))} if kinds(hint) else {}
+            value = which | write_value(value)
+        values[name] = value
+    return values
 
 
 def read_value(kind: Any, value: Any, place: str) -> Any:
@@ -28,6 +59,8 @@ def read_value(kind: Any, value: Any, place: str) -> Any:
     """
     if dataclasses.is_dataclass(kind):
         return _read_group(kind, value, place)
+    if kinds(kind):
+        return _read_one_of(kinds(kind), value, place)
     origin = get_origin(kind)
     if origin is Literal:
         return _read_choice(get_args(kind), value, place)
@@ -45,8 +78,9 @@ def check_fields(instance: Any) -> None:
     owner: Any = type(instance)
     for name, kind in _hints(owner).items():
         value = getattr(instance, name)
-        if dataclasses.is_dataclass(kind):
-            if type(value) is not kind:
+        groups = [kind] if dataclasses.is_dataclass(kind) else list(kinds(kind).values())
+        if groups:
+            if type(value) not in groups:
                 raise ConfigError(f"{name} is {_show(value)}; it must be a group of settings")
         elif isinstance(read_value(kind, value, name), tuple) and not isinstance(value, tuple):
             raise ConfigError(f"{name} is {_show(value)}; in Python it must be a tuple")
@@ -62,6 +96,21 @@ def _read_group(kind: Any, value: Any, place: str) -> Any:
     return kind(
         **{name: read_value(hints[name], v, f"{place}.{name}") for name, v in value.items()}
     )
+
+
+def _read_one_of(groups: dict[str, Any], value: Any, place: str) -> Any:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{place} is {_show(value)}; it must be a group of settings")
+    word = _read_choice(tuple(groups), value.get(KIND, next(iter(groups))), f"{place}.{KIND}")
+    rest = {name: setting for name, setting in value.items() if name != KIND}
+    for name in rest:
+        having = [other for other, group in groups.items() if name in _hints(group)]
+        if having and word not in having:
+            raise ConfigError(
+                f"{place} has no setting '{name}' when its {KIND} is {word}; "
+                f"choose {' or '.join(having)}, or leave it away"
+            )
+    return _read_group(groups[word], rest, place)
 
 
 def _read_choice(choices: tuple[str, ...], value: Any, place: str) -> str:

@@ -4,9 +4,11 @@ A preset is a function that returns a `Preset`. To add one, write the function a
 `PRESETS`; the command line, the tables and the tests find it there.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
@@ -14,7 +16,8 @@ from bardling.data.corpora import CORPORA
 from bardling.errors import UsageError, nearest
 from bardling.model.families import classic, modern
 from bardling.storage import exists
-from bardling.training.config import AdamW, TrainingConfig
+from bardling.training.config import TrainingConfig, seconds_of_budget
+from bardling.training.optimizer_config import AdamW, Muon
 
 SHAKESPEARE_CHARACTERS = 65
 SUMS_CHARACTERS = 25
@@ -40,7 +43,21 @@ LECTURE_ASSUMPTIONS = (
     "bias in the output layer, torch's own initial weights",
     "betas 0.9 and 0.999, weight decay 0.01 (torch's defaults), on matrices only",
 )
+SHAKESPEARE_MINUTE = {
+    "block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "batch_size": 16,
+}  # fmt: skip
+SHAKESPEARE_TEN_MINUTES = {
+    "block_size": 256, "n_layer": 6, "n_head": 4, "n_embd": 256, "dropout": 0.1, "batch_size": 8,
+}  # fmt: skip
 TORCH_ADAMW = AdamW(lr=1e-3, beta2=0.999, weight_decay=0.01)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What a preset changes for runs of at most so much time."""
+
+    up_to_seconds: float
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +69,14 @@ class Preset:
     """One line for the table."""
     assumptions: tuple[str, ...] = ()
     """What the source leaves open, and what we took: each is our assumption."""
+    sizes: tuple[Size, ...] = ()
+    """Other sizes for budgets in time, the shortest first."""
+
+    def for_budget(self, budget: str | None) -> RunConfig:
+        """Return the settings for a budget: in time the fitting size's, else the preset's own."""
+        seconds = None if budget is None else seconds_of_budget(budget)
+        fitting = [s for s in self.sizes if seconds is not None and seconds <= s.up_to_seconds]
+        return self.config.with_overrides(**fitting[0].settings) if fitting else self.config
 
 
 def demo() -> Preset:
@@ -68,15 +93,24 @@ def demo() -> Preset:
 
 
 def shakespeare() -> Preset:
-    """Return the modern family at the size of seed 001, on the text that everyone knows."""
+    """Return the modern family at the size of seed 001, on the text that everyone knows.
+
+    The sizes for short and long budgets were chosen on two processor cores by the last tenth of
+    the training text; docs/results.md has the figures.
+    """
     return Preset(
-        about="Tiny Shakespeare by characters: rotary, RMSNorm, SwiGLU, QK-norm",
+        about="Tiny Shakespeare by characters: rotary, RMSNorm, SwiGLU, QK-norm, Muon",
         config=RunConfig(
             model=modern(
                 vocab_size=SHAKESPEARE_CHARACTERS, block_size=128, n_layer=4, n_head=6, n_embd=192
             ),
-            optimizer=AdamW(lr=2e-3),
-            training=TrainingConfig(budget="3000steps"),
+            optimizer=Muon(),
+            training=TrainingConfig(budget="3000steps", batch_size=16),
+        ),
+        sizes=(
+            Size(up_to_seconds=120.0, settings=SHAKESPEARE_MINUTE),
+            Size(up_to_seconds=480.0, settings={}),
+            Size(up_to_seconds=math.inf, settings=SHAKESPEARE_TEN_MINUTES),
         ),
     )
 
@@ -147,16 +181,16 @@ def find_preset(name: str) -> Preset:
     return PRESETS[name]()
 
 
-def config_for(target: str) -> RunConfig:
-    """Return the settings that a word after `bardling train` stands for.
+def config_for(target: str, budget: str | None = None) -> RunConfig:
+    """Return the settings that a word after `bardling train` stands for, at a budget.
 
     A preset's name gives the preset; a corpus by name, a file or a folder gives the settings of
     the shakespeare preset, all but the text itself. Raises `UsageError` for any other word.
     """
     if target in PRESETS:
-        return PRESETS[target]().config
+        return PRESETS[target]().for_budget(budget)
     if target in CORPORA or exists(Path(target)):
-        return shakespeare().config.with_overrides(corpus=target)
+        return shakespeare().for_budget(budget).with_overrides(corpus=target)
     known = [*PRESETS, *CORPORA]
     raise UsageError(
         f"'{target}' is no preset, no corpus and no file{nearest(target, known)}; "

@@ -6,6 +6,7 @@ Everything a run needs to go on lies in its folder, so `resume_run` needs neithe
 the command that began it.
 """
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,33 +16,53 @@ from bardling.config import RunConfig, difference
 from bardling.data.prepare import Prepared, prepare
 from bardling.data.token_file import write_tokens
 from bardling.errors import BardlingError, ConfigError
+from bardling.machine.config import MachineConfig
 from bardling.machine.memory import physical_bytes
-from bardling.model.config import ModelConfig
 from bardling.model.size import training_memory
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer, save_tokenizer
 from bardling.trainer import Trainer
-from bardling.training.config import steps_of_budget
+from bardling.training.config import seconds_of_budget, steps_of_budget
+from bardling.training.optimizer_config import kept_states
+from bardling.training.plan import Plan
 
 
 def start_run(
-    config: RunConfig, run: RunFolder, *, data_dir: Path | None, watcher: Watcher
+    config: RunConfig,
+    run: RunFolder,
+    *,
+    data_dir: Path | None,
+    watcher: Watcher,
+    began: float | None = None,
 ) -> None:
-    """Begin a new run in its folder and train it to its end."""
+    """Begin a new run in its folder and train it to its end.
+
+    `began` is when the user began to wait, by `time.perf_counter`; None means now.
+    """
+    began = time.perf_counter() if began is None else began
     part = -(-config.training.batch_size // config.training.accumulate)
-    require_memory(config.model, batch_size=part)
+    require_memory(config, batch_size=part)
     prepared = prepare(
         config.data, block_size=config.model.block_size, data_dir=data_dir, note=watcher.note
     )
     resolved = resolve(config, prepared)
     with storage.only_writer(run.path):
         set_up(resolved, prepared, run)
-        Trainer(run, watcher).train()
+        Trainer(run, watcher, began=began).train()
 
 
-def resume_run(run: RunFolder, watcher: Watcher) -> None:
-    """Go on with a run from its newest whole checkpoint, bit for bit as if it had not stopped."""
+def resume_run(
+    run: RunFolder,
+    watcher: Watcher,
+    *,
+    wishes: MachineConfig | None = None,
+    began: float | None = None,
+) -> None:
+    """Go on with a run from its newest whole checkpoint, bit for bit as if it had not stopped.
+
+    `wishes` say where to compute; what they leave open stays as it was before the stop.
+    """
     result = run.result()
     if result is not None:
         watcher.note(f"{run.name} has ended already, at step {result['last']['step']}")
@@ -52,7 +73,7 @@ def resume_run(run: RunFolder, watcher: Watcher) -> None:
         checkpoint = load_newest(run, watcher.note)
         if checkpoint is not None:
             _mend(run, checkpoint, watcher)
-        Trainer(run, watcher, checkpoint).train()
+        Trainer(run, watcher, checkpoint, wishes=wishes, began=began).train()
 
 
 def _mend(run: RunFolder, checkpoint: Checkpoint, watcher: Watcher) -> None:
@@ -83,6 +104,10 @@ def _mend(run: RunFolder, checkpoint: Checkpoint, watcher: Watcher) -> None:
 def resolve(config: RunConfig, prepared: Prepared) -> RunConfig:
     """Return the settings with what only the text tells: vocabulary size and number of steps."""
     training = config.training
+    model = replace(config.model, vocab_size=prepared.tokenizer.vocab_size)
+    config = replace(config, model=model)
+    if seconds_of_budget(training.budget) is not None:
+        return config  # how many steps that is, the machine will tell
     total_steps = steps_of_budget(
         training.budget,
         batch_tokens=training.batch_size * config.model.block_size,
@@ -92,8 +117,7 @@ def resolve(config: RunConfig, prepared: Prepared) -> RunConfig:
         raise ConfigError(
             f"keep_at names step {max(training.keep_at)}, but the run has {total_steps}"
         )
-    model = replace(config.model, vocab_size=prepared.tokenizer.vocab_size)
-    return replace(config, model=model, total_steps=total_steps)
+    return config.with_plan(Plan(total_steps=total_steps), training.eval_interval(total_steps))
 
 
 def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
@@ -110,12 +134,14 @@ def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
     storage.write_json(run.config_path, config.to_json())
 
 
-def require_memory(model: ModelConfig, *, batch_size: int) -> None:
+def require_memory(config: RunConfig, *, batch_size: int) -> None:
     """Refuse a model that cannot be trained here, before anything is allocated.
 
     `batch_size` is the sequences of one accumulated part.
     """
-    needed, there = training_memory(model, batch_size=batch_size).total, physical_bytes()
+    kept = kept_states(config.optimizer)
+    needed = training_memory(config.model, batch_size=batch_size, **kept).total
+    there = physical_bytes()
     if needed > there:
         raise ConfigError(
             f"training this model, {batch_size} sequences at a time, would hold about "

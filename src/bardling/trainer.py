@@ -2,85 +2,77 @@
 
 It decides when to log, validate, sample and save. The steps themselves are taken by
 training/loop.py, which knows nothing of that; how a run's folder comes about, and what is done
-before a run can go on, is left to run.py.
+before a run can go on, is left to run.py; what lies on the bench before the first step (model,
+optimizer, machine, tokens) is put there by workbench.py.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from shlex import quote
-
-import torch
 
 from bardling import storage
 from bardling.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    load_weights,
     prune_checkpoints,
     save_checkpoint,
 )
-from bardling.data.batches import Windows
-from bardling.data.token_file import open_tokens
+from bardling.config import RunConfig
 from bardling.errors import CheckpointError, Interrupted
 from bardling.evaluation.samples import sample_text, samples_page
-from bardling.evaluation.validation import Validation
-from bardling.machine.exactness import exact_arithmetic
+from bardling.machine.config import MachineConfig
 from bardling.machine.meter import Meter
-from bardling.machine.stop import StopRequest
-from bardling.model.gpt import GPT
+from bardling.machine.stop import Leave, StopRequest
+from bardling.pacing import Pace
 from bardling.reporting.watcher import RunFacts, Watcher
 from bardling.run_folder import RunFolder
-from bardling.text.tokenizer_file import load_tokenizer
+from bardling.training.config import seconds_of_budget
 from bardling.training.loop import training_steps
-from bardling.training.objective import pretraining_loss
-from bardling.training.optimizers import build_optimizer, decay_groups, restore_state
 from bardling.training.state import RunState, finite
 from bardling.training.step import StepResult
+from bardling.workbench import Workbench
 
 STEP_KEYS = ("loss", "lr", "grad_norm", "tokens_per_second")
+SLOW_STEP_SECONDS = 3.0  # a stop does not wait for the end of a longer one
 
 
 class Trainer:
-    """One run, from where its folder says it stands to its end."""
+    """One run, from where its folder says it stands to its end.
+
+    `wishes` say where to compute when that is not what the run's config asks for, and `began`,
+    by `time.perf_counter`, when the user began to wait.
+    """
 
     def __init__(
-        self, run: RunFolder, watcher: Watcher, checkpoint: Checkpoint | None = None
+        self,
+        run: RunFolder,
+        watcher: Watcher,
+        checkpoint: Checkpoint | None = None,
+        *,
+        wishes: MachineConfig | None = None,
+        began: float | None = None,
     ) -> None:
         self.run, self.watcher = run, watcher
-        self.config = run.config()
-        self.settings = settings = self.config.training
-        self.eval_interval = settings.eval_interval(self.config.total_steps)
-        self.tokenizer = load_tokenizer(run.path)
-        train, val = (
-            open_tokens(run.tokens_path(split), tokenizer=self.tokenizer)
-            for split in ("train", "val")
-        )
-        self.windows = Windows(
-            tokens=train,
-            block_size=self.config.model.block_size,
-            batch_size=settings.batch_size,
-            order=self.config.data.order,
-            seed=settings.seed,
-            split="train",
-        )
-        self.batch_tokens = settings.batch_size * self.config.model.block_size
-        self.validation = Validation(
-            train=train,
-            val=val,
-            batch_size=-(-settings.batch_size // settings.accumulate),
-            interval_tokens=self.eval_interval * self.batch_tokens,
-        )
-        self.model = GPT(self.config.model, seed=settings.seed)
-        self.optimizer = build_optimizer(self.model, self.config.optimizer)
-        self.meter = Meter()
-        self.latest: dict[str, float | None] = dict.fromkeys(STEP_KEYS)
-        self.state = RunState(threads=torch.get_num_threads(), torch_version=torch.__version__)
-        self.begun = checkpoint is not None
+        self.bench = Workbench(run, watcher.note, checkpoint, wishes=wishes)
+        self.settings = self.bench.settings
+        seconds = seconds_of_budget(self.settings.budget)
+        timed = seconds is not None and checkpoint is None  # a resumed run keeps its steps
+        start = time.perf_counter() if began is None else began
+        self.pace = Pace(seconds=seconds, began=start) if timed and seconds else None
+        self.meter, self.stop = Meter(), StopRequest()
+        self.step_seconds = 0.0
+        conditions = self.bench.machine.conditions
+        self.state = RunState(conditions=conditions)
         if checkpoint is not None:
-            self._take_over(checkpoint)
-        unreadable = run.forget_after(self.state.step if self.begun else -1)
-        if unreadable:
-            watcher.note(f"{run.metrics_path}: unreadable lines taken out: {unreadable}")
+            self.state = replace(checkpoint.state, conditions=conditions)
+        self.saved_step = -1 if checkpoint is None else self.state.step
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's settings, its steps included once they are worked out."""
+        return self.bench.config
 
     def train(self) -> None:
         """Take the steps that are left; validate, save and log on the way.
@@ -88,49 +80,104 @@ class Trainer:
         Raises `Interrupted` after a stop signal, with everything saved, and `TrainingDiverged`
         when the loss stays not finite.
         """
-        self.watcher.started(self._facts())
-        with StopRequest() as stop, exact_arithmetic():
-            if not self.begun:
-                self._validate()
-                self._save()
-            stopped = self._steps(stop)
-            self._finish(stopped)
+        with self.stop, self.bench.machine.exactly():
+            try:
+                self._prepare()
+                if self._validation_pending():
+                    self._validate()
+                    if self.saved_step < self.state.step:
+                        self._save()
+                self._finish(self._steps())
+            except Leave:
+                self._leave()
 
-    def _steps(self, stop: StopRequest) -> str:
+    def _prepare(self) -> None:
+        """Compile, work out the steps of a budget in time, and cut the log to where we stand."""
+        self.watcher.preparing(self.run.name, self.bench.machine.describe())
+        with self.stop.at_once():
+            self.bench.rehearse(self.pace)
+        self.state = replace(self.state, conditions=self.bench.machine.conditions)
+        for member in self.bench.learner.optimizers.members:
+            member.register_step_pre_hook(lambda *_: self.stop.finish())
+        # a step that is still to be validated has no line in the log yet
+        unreadable = self.run.forget_after(self.state.step - self._validation_pending())
+        if unreadable:
+            self.watcher.note(f"{self.run.metrics_path}: unreadable lines taken out: {unreadable}")
+        if self.settings.quick_checks and self.state.step == 0:
+            with self.stop.at_once():
+                findings = self.bench.quick_checks()
+            self.watcher.checked(findings)
+        self.watcher.started(self._facts())
+
+    def _steps(self) -> str:
         """Take steps until the budget is spent or patience is; return which."""
-        steps = training_steps(
-            self.model,
-            self.optimizer,
-            pretraining_loss,
-            self.windows.batch,
-            self.settings,
-            lr=self.config.optimizer.lr,
-            total_steps=self.config.total_steps,
-            start_step=self.state.step,
-            failures=self.state.failures,
-        )
+        began, steps = time.perf_counter(), self._from_here()
         while not self._out_of_patience():
-            began = time.perf_counter()
-            result = next(steps, None)
-            if result is None:
+            if (result := self._next(steps)) is None:
                 return "budget"
-            self._count(result, time.perf_counter() - began)
+            self._count(result)
             if self._validation_due():
                 self._validate()
                 self._save()
-            elif stop or self._checkpoint_due():
+            elif self.stop or self._checkpoint_due():
                 self._save()
-            if stop:
-                raise Interrupted(
-                    f"stopped at step {self.state.step} of {self.config.total_steps}, saved; "
-                    f"go on with: bardling train --resume {quote(str(self.run.path))}",
-                    stop.signal_number,
-                )
+            if self.stop:
+                self._leave()
+            if self._replanned(time.perf_counter() - began):
+                steps = self._from_here()
         return "early"
+
+    def _from_here(self) -> Iterator[StepResult]:
+        return training_steps(
+            self.bench.learner,
+            self.bench.windows.batch,
+            self.settings,
+            self.config.plan,
+            start_step=self.state.step,
+            failures=self.state.failures,
+        )
+
+    def _next(self, steps: Iterator[StepResult]) -> StepResult | None:
+        """Take one step; a stop does not wait for the end of a slow one."""
+        slow = self.step_seconds > SLOW_STEP_SECONDS
+        began = time.perf_counter()
+        with self.stop.at_once() if slow else nullcontext():
+            result = next(steps, None)
+        self.step_seconds = time.perf_counter() - began
+        return result
+
+    def _replanned(self, trained: float) -> bool:
+        """Put the steps of a budget in time right, once, and tell whether that was done."""
+        if self.pace is None:
+            return False
+        step, plan = self.state.step, self.config.plan
+        better = self.pace.second_plan(plan, step, trained, self.bench.costs)
+        if better is None or step >= plan.total_steps:
+            return False
+        self.bench.follow(better, self.config.eval_interval)
+        self.watcher.replanned(better.total_steps)
+        return True
+
+    def _leave(self) -> None:
+        """Save what is not saved and end, as the signal asked."""
+        if self.saved_step < self.state.step and self.state.step:
+            self._save()
+        where = (
+            f"stopped at step {self.state.step} of {self.config.total_steps}, saved"
+            if self.state.step
+            else "stopped before the first step"
+        )
+        raise Interrupted(
+            f"{where}; go on with: bardling train --resume {quote(str(self.run.path))}",
+            self.stop.signal_number,
+        )
 
     def _validation_due(self) -> bool:
         step = self.state.step
-        return step % self.eval_interval == 0 or step == self.config.total_steps
+        return step % self.config.eval_interval == 0 or step == self.config.total_steps
+
+    def _validation_pending(self) -> bool:
+        return self._validation_due() and self.state.validated != self.state.step
 
     def _checkpoint_due(self) -> bool:
         step, interval = self.state.step, self.settings.checkpoint_interval_steps
@@ -139,36 +186,43 @@ class Trainer:
     def _out_of_patience(self) -> bool:
         return 0 < self.settings.patience <= self.state.validations_since_best
 
-    def _count(self, result: StepResult, seconds: float) -> None:
+    def _count(self, result: StepResult) -> None:
         """Count a step and write it to the log when its turn has come."""
-        self.meter.add(result.tokens, seconds)
-        self.state = self.state.after_step(result, seconds)
-        self.watcher.stepped(result, self.meter.rate)
+        self.meter.add(result.tokens, self.step_seconds)
+        rate = self.meter.rate
+        figures = (finite(result.loss), result.lr, finite(result.grad_norm), rate)
+        self.state = replace(
+            self.state.after_step(result, self.step_seconds),
+            latest=dict(zip(STEP_KEYS, figures, strict=True)),
+            loss_scale=self.bench.learner.scale.state_dict(),
+        )
+        self.watcher.stepped(result, rate)
         if not result.applied:
             self.watcher.note(f"step {result.step}: loss or gradient not finite, not applied")
-        figures = (finite(result.loss), result.lr, finite(result.grad_norm), self.meter.rate)
-        self.latest = dict(zip(STEP_KEYS, figures, strict=True))
         wanted = result.step % self.settings.log_interval_steps == 0 or not result.applied
         if wanted and not self._validation_due():  # a validation writes the step into its own line
-            self.run.log({**self.state.place, **self.latest})
+            self.run.log({**self.state.place, **self.state.latest})
             self.meter = Meter()
 
     def _validate(self) -> None:
         """Measure both losses by the same protocol, write a sample, note a new best."""
-        train, val = self.validation.during_run(self.model)
+        bench = self.bench
+        with self.stop.at_once():
+            train, val = bench.validation.during_run(bench.model)
+            sample = sample_text(
+                bench.model,
+                bench.tokenizer,
+                n_tokens=self.settings.sample_tokens,
+                seed=self.settings.seed,
+            )
         self.state = self.state.after_validation(val.loss)
         record = {
             **self.state.place,
-            **self.latest,
+            **(self.state.latest or dict.fromkeys(STEP_KEYS)),
             "train_loss": finite(train.loss),
             "val_loss": finite(val.loss),
             "val_tokens": val.tokens,
-            "sample": sample_text(
-                self.model,
-                self.tokenizer,
-                n_tokens=self.settings.sample_tokens,
-                seed=self.settings.seed,
-            ),
+            "sample": sample,
         }
         self.run.log(record)
         self.meter = Meter()
@@ -179,28 +233,21 @@ class Trainer:
         """Write a checkpoint of this step, then let old ones go."""
         save_checkpoint(
             self.run.checkpoint_path(self.state.step),
-            model=self.model,
-            optimizer=self.optimizer,
+            model=self.bench.model,
+            optimizer=self.bench.learner.optimizers,
             config=self.config,
-            tokenizer=self.tokenizer,
+            tokenizer=self.bench.tokenizer,
             state=self.state,
         )
+        self.saved_step = self.state.step
         newest = self.run.steps()[-self.settings.keep_last :]
         kept = {0, self.state.best_step, *self.settings.keep_at, *newest}
         prune_checkpoints(self.run, kept, self.watcher.note)
 
     def _finish(self, stopped: str) -> None:
         """Measure the last and the best step on the whole split and write the outcome."""
-        last = best = self.validation.whole(self.model).loss
-        best_step = self.state.step
-        if self.state.best_step != self.state.step:
-            try:
-                checkpoint = load_checkpoint(self.run.checkpoint_path(self.state.best_step))
-                loss = self.validation.whole(checkpoint.build_model()).loss
-                if not loss >= best:  # chosen on a subset, it may be worse on the whole
-                    best, best_step = loss, self.state.best_step
-            except CheckpointError as error:
-                self.watcher.note(f"{error}; the last step stands for the best")
+        with self.stop.at_once():
+            last, best, best_step = self._whole_split()
         result = {
             "stopped": stopped,
             "last": {"step": self.state.step, "val_loss": finite(last)},
@@ -211,36 +258,35 @@ class Trainer:
         storage.write_json(self.run.result_path, result)
         self.watcher.finished(result, str(self.run.path))
 
-    def _take_over(self, checkpoint: Checkpoint) -> None:
-        """Stand where a checkpoint stood; say so when the bits may differ from here on."""
-        if checkpoint.tokenizer.sha256 != self.tokenizer.sha256:
-            raise CheckpointError(
-                f"{checkpoint.path} was written with another tokenizer than {self.run.path} holds"
-            )
-        load_weights(self.model, checkpoint.weights, str(checkpoint.path))
-        restore_state(self.model, self.optimizer, checkpoint.optimizer)
-        now, then = self.state, checkpoint.state
-        if (now.threads, now.torch_version) != (then.threads, then.torch_version):
-            self.watcher.note(
-                f"this run was trained with {then.threads} threads of torch {then.torch_version} "
-                f"and goes on with {now.threads} of {now.torch_version}: "
-                "the result may differ in the last bits"
-            )
-        self.state = replace(then, threads=now.threads, torch_version=now.torch_version)
+    def _whole_split(self) -> tuple[float, float, int]:
+        """Return the last step's loss, the better of it and the best one's, and whose that is."""
+        last = self.bench.validation.whole(self.bench.model).loss
+        if self.state.best_step == self.state.step:
+            return last, last, self.state.step
+        try:
+            checkpoint = load_checkpoint(self.run.checkpoint_path(self.state.best_step))
+        except CheckpointError as error:
+            self.watcher.note(f"{error}; the last step stands for the best")
+            return last, last, self.state.step
+        model = checkpoint.build_model().to(self.bench.machine.device)
+        loss = self.bench.validation.whole(model).loss
+        if not loss >= last:  # chosen on a subset, it may be worse on the whole
+            return last, loss, self.state.best_step
+        return last, last, self.state.step
 
     def _facts(self) -> RunFacts:
-        named = dict(self.model.named_parameters())
-        decayed, _ = decay_groups(self.model)
+        bench, groups = self.bench, self.bench.learner.optimizers.param_groups
+        decayed = [p for group in groups if group.get("weight_decay") for p in group["params"]]
         return RunFacts(
             name=self.run.name,
             corpus=self.config.data.corpus,
-            train_tokens=len(self.validation.train),
-            val_tokens=len(self.validation.val),
-            vocab_size=self.tokenizer.vocab_size,
-            parameters=sum(p.numel() for p in named.values()),
-            decayed=sum(named[name].numel() for name in decayed),
+            train_tokens=len(bench.train),
+            val_tokens=len(bench.val),
+            vocab_size=bench.tokenizer.vocab_size,
+            parameters=sum(p.numel() for p in bench.model.parameters()),
+            decayed=sum(p.numel() for p in decayed),
             start_step=self.state.step,
             total_steps=self.config.total_steps,
-            batch_tokens=self.batch_tokens,
-            val_subset_tokens=self.validation.subset_tokens,
+            batch_tokens=bench.batch_tokens,
+            val_subset_tokens=bench.validation.subset_tokens,
         )

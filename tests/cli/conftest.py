@@ -15,6 +15,8 @@ ODD = "[red] and [/] make :cat:.\n[bold]one[/bold]\\[a] is less than [two].\n"
 OPTIONS = (
     *("--model.n-layer", 1, "--model.n-head", 2, "--model.n-embd", 16, "--model.block-size", 16),
     *("--batch-size", 8, "--sample-tokens", 2, "--log-interval-steps", 1, "--budget", "4steps"),
+    *("--machine.precision", "fp32", "--machine.compile", "off", "--no-quick-checks"),
+    *("--optimizer", "adamw"),
 )
 
 

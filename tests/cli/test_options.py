@@ -1,6 +1,7 @@
 """Options: names, the nearest of them, and lists with commas."""
 
 import dataclasses
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from bardling.cli.options import option_names, parse, split_commas
 from bardling.cli.train import TrainArguments
 from bardling.config import RunConfig, settings
 from bardling.errors import UsageError
+from bardling.training.optimizer_config import OptimizerConfig
 
 
 def test_every_setting_of_a_run_is_an_option_but_the_number_of_steps():
@@ -18,7 +20,25 @@ def test_every_setting_of_a_run_is_an_option_but_the_number_of_steps():
     plain = {name.split(".")[-1].replace("-", "_") for name in names}
     assert {name for _, name in settings(RunConfig().to_json())} <= plain
     own = {f.name for f in dataclasses.fields(TrainArguments)}
-    assert len(names) == len(settings(RunConfig().to_json())) + len(own) - 4
+    parts = {part for part, _ in settings(RunConfig().to_json())}
+    assert len(names) == len(settings(RunConfig().to_json())) + len(own - parts)
+
+
+@pytest.mark.parametrize("optimizer", get_args(OptimizerConfig))
+def test_the_options_of_a_part_are_those_of_its_type(optimizer):
+    plain = RunConfig()
+    default = TrainArguments(
+        data=plain.data,
+        model=plain.model,
+        training=plain.training,
+        machine=plain.machine,
+        optimizer_kind="unused here",
+        optimizer=optimizer(),
+    )
+    names = list(option_names(TrainArguments, default))
+    assert len(names) == len(set(names)) and "optimizer" in names
+    own = {f"optimizer.{f.name.replace('_', '-')}" for f in dataclasses.fields(optimizer)}
+    assert {name for name in names if name.startswith("optimizer.")} == own
 
 
 @pytest.mark.parametrize(
@@ -30,6 +50,10 @@ def test_every_setting_of_a_run_is_an_option_but_the_number_of_steps():
         ("--lr", "--optimizer.lr"),
         ("--model.n_haed", "--model.n-head"),
         ("--warmup", "--warmup-fraction"),
+        ("--optimiser", "--optimizer"),
+        ("--optimizer.beta-1", "--optimizer.beta1"),
+        ("--muon-lr", "--optimizer muon --optimizer.muon-lr"),
+        ("--optimizer.muon-lr", "--optimizer muon --optimizer.muon-lr"),
     ],
 )
 def test_an_unknown_option_names_the_nearest(cli, word, nearest):

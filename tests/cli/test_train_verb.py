@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bardling import trainer as trainer_module
+from bardling import workbench as workbench_module
 from bardling.checkpoint import load_checkpoint
 from bardling.evaluation.loss import Evaluation
 from bardling.run_folder import RunFolder
@@ -31,8 +32,8 @@ def test_a_run_from_a_text_file_and_what_it_says(train, runs, text):
     lines = done.out.splitlines()
     n_train = int(0.9 * len(text.read_text()))
     assert lines[0] == "demo"
-    assert f"{text}: {n_train:,} tokens to train on" in lines[1]
-    assert "4 steps of 128 tokens" in lines[3]
+    assert f"{text}: {n_train:,} tokens to train on" in lines[2]
+    assert "4 steps of 128 tokens" in lines[4]
     characters = len(set(text.read_text()))
     assert f"a loss of ln {characters} = " in done.out
     assert [line.split()[1] for line in lines if line.startswith("step")] == [
@@ -128,8 +129,8 @@ def cut_power(monkeypatch, at_step: int) -> None:
     """Let training stop dead after a step, as a power cut would."""
     real = trainer_module.Trainer._count
 
-    def count(self, result, seconds):
-        real(self, result, seconds)
+    def count(self, result):
+        real(self, result)
         if result.step == at_step:
             raise PowerCut
 
@@ -184,13 +185,13 @@ def test_show_schedule_draws_and_trains_nothing(train, runs, schedule):
 
 
 def test_a_diverging_run_exits_with_3_and_can_be_looked_at(train, cli, runs, monkeypatch):
-    real = trainer_module.pretraining_loss
+    real = workbench_module.pretraining_loss
 
     def explode(model, batch):
         return real(model, batch) * float("nan")
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer_module, "pretraining_loss", explode)
+        patch.setattr(workbench_module, "pretraining_loss", explode)
         done = train("--name", "demo", "--budget", "9steps")
     assert done.code == 3
     assert done.err.startswith("bardling: loss or gradient was not finite in steps 1 to 3")
@@ -200,15 +201,15 @@ def test_a_diverging_run_exits_with_3_and_can_be_looked_at(train, cli, runs, mon
 
 
 def test_losses_that_are_not_finite_are_said_everywhere(train, cli, runs, monkeypatch):
-    real = trainer_module.Validation.during_run
+    real = workbench_module.Validation.during_run
 
     def infinite(self, model):
         train, val = real(self, model)
         return train, replace(val, loss=float("inf"))
 
     whole = Evaluation(loss=float("inf"), tokens=1)
-    monkeypatch.setattr(trainer_module.Validation, "during_run", infinite)
-    monkeypatch.setattr(trainer_module.Validation, "whole", lambda self, model: whole)
+    monkeypatch.setattr(workbench_module.Validation, "during_run", infinite)
+    monkeypatch.setattr(workbench_module.Validation, "whole", lambda self, model: whole)
     done = train("--name", "demo")
     assert done.code == 0 and "val not finite" in done.out
     assert cli("runs").code == 0

@@ -171,3 +171,13 @@ def test_too_little_text_is_said_with_the_numbers_and_the_cure():
             require_length(n_tokens, 8, "val")
         with pytest.raises(CorpusError, match="nothing to predict"):
             next(evaluation_batches(np.zeros(n_tokens, np.uint16), block_size=8, batch_size=2))
+
+
+def test_a_batch_goes_to_a_device_as_a_whole_or_stays_where_it_is():
+    batch = windows().batch(0)
+    assert batch.to(torch.device("cpu")) is batch
+    moved = batch.to(torch.device("meta"))
+    for name in ("inputs", "targets", "row_keys"):
+        mine, other = getattr(batch, name), getattr(moved, name)
+        assert other.device.type == "meta" and mine.device.type == "cpu"
+        assert (other.shape, other.dtype) == (mine.shape, mine.dtype)

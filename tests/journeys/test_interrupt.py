@@ -26,7 +26,7 @@ STEPS = 600
 TINY = (
     *("--model.n-layer", "1", "--model.n-head", "2", "--model.n-embd", "16"),
     *("--model.block-size", "16", "--model.dropout", "0.1", "--sample-tokens", "0"),
-    *("--log-interval-steps", "1"),
+    *("--log-interval-steps", "1", "--machine.precision", "fp32", "--machine.compile", "off"),
 )
 OPTIONS = (*TINY, "--batch-size", "8", "--budget", f"{STEPS}steps", "--eval-interval-steps", "300")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -138,10 +138,10 @@ def test_going_on_gives_the_bits_of_an_uninterrupted_run(folder, stops):
 # Step 2 never ends: it says when it has begun, and when the first signal has been heard.
 STUCK = """
 import signal, sys, time
-from bardling import trainer
+from bardling import workbench
 from bardling.cli import main
 
-real, parts = trainer.pretraining_loss, iter(range(1000))
+real, parts = workbench.pretraining_loss, iter(range(1000))
 
 def stuck_in_step_2(model, batch):
     if next(parts) == 2:
@@ -154,7 +154,7 @@ def stuck_in_step_2(model, batch):
         time.sleep(15)
     return real(model, batch)
 
-trainer.pretraining_loss = stuck_in_step_2
+workbench.pretraining_loss = stuck_in_step_2
 sys.exit(main(["train", *sys.argv[1:]]))
 """
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bardling.machine.stop import SIGNALS, StopRequest
+from bardling.machine.stop import SIGNALS, Leave, StopRequest
 
 CHILD = """
 import time
@@ -102,6 +102,108 @@ def test_another_thread_installs_nothing():
     thread.start()
     thread.join()
     assert inside == [(False, before)]
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_at_once_leaves_where_the_signal_arrives(number):
+    passed = []
+    with recorded(number) as seen, StopRequest() as stop:
+        with pytest.raises(Leave), stop.at_once():
+            passed.append("before")
+            send(number)
+            passed.append("after")
+        assert passed == ["before"] and seen == []
+        assert stop.signal_number == number
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_at_once_heeds_a_signal_from_before(number):
+    passed = []
+    with recorded(number), StopRequest() as stop:
+        with stop.at_once():
+            passed.append("nobody asks")
+        send(number)
+        for _ in range(2):
+            with pytest.raises(Leave), stop.at_once():
+                passed.append("inside")
+    assert passed == ["nobody asks"]
+
+
+def test_leaving_passes_those_who_catch_errors():
+    caught = []
+    with StopRequest() as stop, pytest.raises(Leave), stop.at_once():
+        try:
+            send(signal.SIGINT)
+        except Exception as error:
+            caught.append(error)
+    assert caught == [] and not issubclass(Leave, Exception)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_must_not_be_torn_is_finished_first(number):
+    passed = []
+    with recorded(number) as seen, StopRequest() as stop:
+        with stop.at_once():
+            stop.finish()
+            send(number)
+            passed.append("finished")
+        assert passed == ["finished"] and seen == []
+        assert stop.signal_number == number
+        with pytest.raises(Leave), stop.at_once():
+            pass
+
+
+def test_finishing_ends_with_the_block_and_means_nothing_outside():
+    with StopRequest() as stop:
+        stop.finish()
+        with stop.at_once():
+            stop.finish()
+        with pytest.raises(Leave), stop.at_once():
+            send(signal.SIGINT)
+
+
+def test_after_the_block_a_signal_only_raises_the_flag_again():
+    with StopRequest() as stop:
+        with stop.at_once():
+            pass
+        with pytest.raises(ZeroDivisionError), stop.at_once():
+            _ = 1 / 0
+        send(signal.SIGINT)
+        assert stop.signal_number == signal.SIGINT
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_second_signal_after_leaving_means_what_it_meant_before(number):
+    with recorded(number) as seen, StopRequest() as stop:
+        with pytest.raises(Leave), stop.at_once():
+            send(number)
+        send(number)
+        assert seen == [number]
+
+
+def test_a_second_signal_while_finishing_means_what_it_meant_before():
+    with recorded(signal.SIGTERM) as seen, StopRequest() as stop, stop.at_once():
+        stop.finish()
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        assert seen == [signal.SIGTERM] and stop.signal_number == signal.SIGTERM
+
+
+def test_requests_nest_and_each_signal_goes_one_further_out():
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with recorded(signal.SIGINT) as seen, StopRequest() as outer:
+        handlers = [signal.getsignal(number) for number in SIGNALS]
+        with StopRequest() as inner:
+            pass
+        assert [signal.getsignal(number) for number in SIGNALS] == handlers
+        with StopRequest() as inner:
+            send(signal.SIGINT)
+            assert inner and not outer
+            send(signal.SIGINT)
+            assert outer and seen == []
+            send(signal.SIGINT)
+            assert seen == [signal.SIGINT]
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 

@@ -12,7 +12,9 @@ from bardling.machine.randomness import row_keys
 from bardling.model.config import ModelConfig
 from bardling.model.dropout import SILENCE, Noise
 from bardling.model.gpt import GPT
-from bardling.model.size import count_parameters, training_memory
+from bardling.model.size import count_parameters, hidden_shapes, training_memory
+from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon, kept_states
+from bardling.training.optimizers import build_optimizer, hidden_matrices, state_tensors
 from covers import pairwise
 
 SWITCHES = {
@@ -88,6 +90,14 @@ def _component(name: str) -> str:
 
 
 @pytest.mark.parametrize("choice", COVER, ids=range(len(COVER)))
+def test_the_matrices_inside_the_blocks(choice) -> None:
+    model = GPT(_config(**choice))
+    named = dict(model.named_parameters())
+    found = [tuple(named[name].shape) for name in hidden_matrices(model)]
+    assert sorted(hidden_shapes(model.config)) == sorted(found)
+
+
+@pytest.mark.parametrize("choice", COVER, ids=range(len(COVER)))
 def test_activations_are_what_autograd_keeps(choice) -> None:
     config = _config(**choice)
     estimated = training_memory(config, batch_size=3).activations
@@ -140,6 +150,29 @@ def test_the_rest_of_the_memory(optimizer_states) -> None:
     assert memory.optimizer == optimizer_states * weights
     assert memory.total == (2 + optimizer_states) * weights + memory.activations
     assert training_memory(config, batch_size=6).activations == 2 * memory.activations
+
+
+@pytest.mark.parametrize("optimizer", [AdamW(), Adam(), Muon(), SGD(), SGD(momentum=0.9)], ids=repr)
+@pytest.mark.parametrize(
+    "switches",
+    [{"n_head": 4}, {"bias": True, "qkv_bias": True, "position": "learned"}, {"n_layer": 0}],
+)
+def test_the_optimizer_keeps_what_is_counted(optimizer, switches) -> None:
+    config = _config(**{"n_head": 4} | switches)
+    memory = training_memory(config, batch_size=1, **kept_states(optimizer))
+    model = GPT(config)
+    optimizers = build_optimizer(model, optimizer)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizers.step()
+    kept = state_tensors(model, optimizers)
+    assert memory.optimizer == sum(
+        tensor.nbytes for name, tensor in kept.items() if not name.endswith("/step")
+    )
+    assert (
+        memory.total
+        == memory.optimizer + training_memory(config, batch_size=1, optimizer_states=0).total
+    )
 
 
 def test_gpt2_small() -> None:

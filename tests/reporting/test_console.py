@@ -63,6 +63,7 @@ def terminal(monkeypatch) -> Terminal:
 def tell_everything(console: PlainConsole, facts: RunFacts = FACTS) -> None:
     with console:
         console.note("a [red] :cat: note [/]")
+        console.preparing(facts.name, "cpu (AVX2), fp32, not compiled (as asked), 2 threads")
         console.started(facts)
         console.validated(record(0), best=True)
         console.stepped(step(1), 8192.0)
@@ -106,6 +107,7 @@ def test_plain_lines():
     assert out.getvalue() == (
         "note  a [red] :cat: note [/]\n"
         "demo\n"
+        "  on     cpu (AVX2), fp32, not compiled (as asked), 2 threads\n"
         "  text   my [red] :cat: text.txt: 1,000,000 tokens to train on, 100,000 to validate\n"
         "  model  1.78M parameters; weight decay on 1,780,480, not on 3,456\n"
         "  budget 1,500 steps of 4,096 tokens, 6.14 times the training text\n"
@@ -126,7 +128,7 @@ def test_what_is_said_only_sometimes():
     console = open_console(Screen(out))
     facts = replace(FACTS, start_step=1200, val_subset_tokens=20_000)
     console.started(facts)
-    assert "  checks 20,000 tokens at a time, the whole split at the end\n" in out.getvalue()
+    assert "  losses on 20,000 tokens at a time, on the whole split at the end\n" in out.getvalue()
     assert "  goes on from step 1,200\n" in out.getvalue()
     console.validated(record(1300, val_loss=None), best=False)
     lost = {"step": 1500, "val_loss": None}

@@ -1,10 +1,12 @@
 """Resumed = uninterrupted, bit for bit: in a new process, at five stop points, and twice over.
 
 The run has everything that could lose its place: dropout, accumulation, warm-up and a falling
-rate, weight decay, shuffled epochs that end inside a batch, validations and early stopping.
+rate, weight decay, shuffled epochs that end inside a batch, validations and early stopping. It is
+taken in three ways: plainly, compiled in bf16 with Muon, and in fp16 with its loss scale.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +28,8 @@ import bardling
 from bardling.errors import Interrupted
 from bardling.reporting.watcher import Watcher
 
-text, folder, stops, again = sys.argv[1], Path(sys.argv[2]), eval(sys.argv[3]), eval(sys.argv[4])
+text, folder = sys.argv[1], Path(sys.argv[2])
+stops, again, settings = map(eval, sys.argv[3:])
 
 class StopsAt(Watcher):
     def __init__(self, step):
@@ -42,45 +45,73 @@ for name, stop in stops.items():
         else:
             bardling.train(
                 text, name=name, runs_dir=folder, watcher=StopsAt(stop), budget="24steps",
-                n_layer=2, n_head=2, n_embd=16, block_size=16, batch_size=7, accumulate=3,
+                n_head=2, n_embd=16, block_size=16,
                 dropout=0.2, warmup_fraction=0.3, schedule="cosine", order="shuffled", lr=1e-2,
                 eval_interval_steps=6, log_interval_steps=1, patience=50, sample_tokens=5,
-                val_fraction=0.2, seed=3,
+                val_fraction=0.2, seed=3, **settings,
             )
     except Interrupted as stopped:
         print(stopped.exit_code)
 """
 
 
-def child(text: Path, folder: Path, stops: dict[str, int], *, again: bool) -> list[str]:
-    words = [str(text), str(folder), repr(stops), repr(again)]
+PARTS = {"batch_size": 7, "accumulate": 3}
+WAYS: dict[str, dict] = {
+    "plain": {"n_layer": 2, "optimizer": "adamw", "precision": "fp32", "compile": "off", **PARTS},
+    # two parts alike: every shape is compiled anew
+    "fast": {
+        "n_layer": 1, "optimizer": "muon", "precision": "bf16", "compile": "on",
+        "batch_size": 6, "accumulate": 2,
+    },
+    "half": {"n_layer": 1, "optimizer": "sgd", "precision": "fp16", "compile": "off", **PARTS},
+}  # fmt: skip
+# tracing the compiler for coverage takes longer than compiling
+UNTRACED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
+def child(text: Path, folder: Path, stops: dict[str, int], settings: dict, *, again: bool):
+    words = [str(text), str(folder), repr(stops), repr(again), repr(settings)]
+    env = os.environ if settings["compile"] == "off" else UNTRACED
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *words], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", SCRIPT, *words],
+        capture_output=True, text=True, env={**env, "TORCHINDUCTOR_CACHE_DIR": f"{folder}/cache"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("resume")
+@pytest.fixture(scope="module", params=WAYS)
+def folder(request, tmp_path_factory) -> Path:
+    """Return a folder with runs that were stopped and went on, beside those that were not."""
+    folder, settings = tmp_path_factory.mktemp("resume"), WAYS[request.param]
     text = write_text(folder, n_lines=60)
     names = {f"stop{step}": step for step in STOPS}
-    stopped = child(text, folder, {"whole": 0, "twice": 5, **names}, again=False)
+    stopped = child(text, folder, {"whole": 0, "twice": 5, **names}, settings, again=False)
     assert stopped == ["130"] * (1 + len(STOPS))
-    assert child(text, folder, {**dict.fromkeys(names, 0), "twice": 17}, again=True) == ["130"]
-    assert child(text, folder, {"twice": 0}, again=True) == []
+    going_on = {**dict.fromkeys(names, 0), "twice": 17}
+    assert child(text, folder, going_on, settings, again=True) == ["130"]
+    assert child(text, folder, {"twice": 0}, settings, again=True) == []
+    if request.param == "fast":  # and another whole run in a process of its own
+        assert child(text, folder, {"again": 0}, settings, again=False) == []
+        compare_weights(folder, "again")
     return folder
+
+
+def compare_weights(folder: Path, name: str) -> None:
+    whole = load_checkpoint(RunFolder(folder / "whole").checkpoint_path(STEPS))
+    other = load_checkpoint(RunFolder(folder / name).checkpoint_path(STEPS))
+    for mine, theirs in ((whole.weights, other.weights), (whole.optimizer, other.optimizer)):
+        assert mine.keys() == theirs.keys()
+        for key, tensor in mine.items():
+            assert torch.equal(tensor, theirs[key]), key
+    assert whole.config == other.config
+    assert whole.state.conditions == other.state.conditions
+    assert whole.state.loss_scale == other.state.loss_scale
 
 
 @pytest.mark.parametrize("name", [*(f"stop{step}" for step in STOPS), "twice"])
 def test_weights_and_optimizer_are_the_same_bits(folder: Path, name: str):
-    whole = load_checkpoint(RunFolder(folder / "whole").checkpoint_path(STEPS))
-    resumed = load_checkpoint(RunFolder(folder / name).checkpoint_path(STEPS))
-    for mine, theirs in ((whole.weights, resumed.weights), (whole.optimizer, resumed.optimizer)):
-        assert mine.keys() == theirs.keys()
-        for key, tensor in mine.items():
-            assert torch.equal(tensor, theirs[key]), key
-    assert whole.config == resumed.config
+    compare_weights(folder, name)
 
 
 @pytest.mark.parametrize("name", [*(f"stop{step}" for step in STOPS), "twice"])

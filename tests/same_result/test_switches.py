@@ -12,6 +12,7 @@ from bardling.errors import ConfigError
 from bardling.run import start_run
 from bardling.run_folder import RunFolder
 from bardling.trainer import Trainer
+from bardling.training.optimizers import state_tensors
 from covers import pairwise
 from tiny import Listener, tiny_config, write_text
 
@@ -82,10 +83,12 @@ def live(text: Path, choice: dict[str, Any], name: str) -> None:
     assert len(generated) == 9
     checkpoint = load_checkpoint(run.checkpoint_path(3))
     again = Trainer(run, Listener(), checkpoint)
+    learner = again.bench.learner
     ids = torch.tensor([loaded.tokenizer.encode("one a")])
-    assert torch.equal(again.model(ids), loaded.model(ids))
-    states = again.optimizer.state_dict()["state"]
-    assert len(states) == len(list(again.model.parameters()))
+    assert torch.equal(learner.model(ids), loaded.model(ids))
+    states = state_tensors(learner.model, learner.optimizers)
+    remembered = {name.rpartition("/")[0] for name in states}
+    assert remembered == {name for name, _ in learner.model.named_parameters()}
 
 
 def label(choice: dict[str, Any]) -> str:

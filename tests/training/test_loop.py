@@ -13,12 +13,17 @@ from torch.nn import functional as F
 
 from bardling.data.batches import IGNORE, Batch, Windows
 from bardling.errors import TrainingDiverged
+from bardling.machine.machine import plain_machine
+from bardling.machine.precision import loss_scale
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
-from bardling.training.config import AdamW, TrainingConfig, steps_of_budget
+from bardling.training.config import TrainingConfig, steps_of_budget
+from bardling.training.learner import BatchLoss, Learner
 from bardling.training.loop import training_steps
 from bardling.training.objective import pretraining_loss
+from bardling.training.optimizer_config import SGD, AdamW
 from bardling.training.optimizers import build_optimizer, restore_state, state_tensors
+from bardling.training.plan import Plan
 from bardling.training.schedule import lr_fraction_of_step
 
 VOCAB, BLOCK, ROWS = 11, 8, 7
@@ -39,18 +44,27 @@ def config_of(total_steps, **settings):
     return TrainingConfig(budget=f"{total_steps}steps", **settings)
 
 
-def take(model, optimizer, objective, batches, config, *, lr, **start):
-    """Take the steps that the config's budget names."""
-    total = steps_of_budget(config.budget, batch_tokens=1, train_tokens=1)
-    return training_steps(
-        model, optimizer, objective, batches, config, lr=lr, total_steps=total, **start
+def learner_of(model, optimizers, objective=pretraining_loss):
+    machine = plain_machine()
+    return Learner(
+        model=model,
+        optimizers=optimizers,
+        loss=BatchLoss(model, objective, machine),
+        scale=loss_scale(machine.device, machine.precision),
+        machine=machine,
     )
+
+
+def take(model, optimizers, objective, batches, config, **start):
+    """Take the steps that the config's budget names."""
+    plan = Plan(total_steps=steps_of_budget(config.budget, batch_tokens=1, train_tokens=1))
+    learner = learner_of(model, optimizers, objective)
+    return training_steps(learner, batches, config, plan, **start)
 
 
 def descend(model, config, *, batches=WINDOWS.batch, objective=pretraining_loss, lr=0.1):
     """Take all steps by plain gradient descent."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    return list(take(model, optimizer, objective, batches, config, lr=lr))
+    return list(take(model, build_optimizer(model, SGD(lr=lr)), objective, batches, config))
 
 
 def weights(model):
@@ -125,12 +139,14 @@ def test_a_gradient_is_shortened_to_the_clip_norm(clip_norm):
 def test_the_learning_rate_follows_the_schedule():
     model = model_of()
     config = config_of(10, schedule="cosine", warmup_fraction=0.3, min_lr_fraction=0.1)
-    optimizer = build_optimizer(model, AdamW())
+    optimizer = build_optimizer(model, AdamW(lr=0.02))
     used = []
-    for result in take(model, optimizer, pretraining_loss, WINDOWS.batch, config, lr=0.02):
+    for result in take(model, optimizer, pretraining_loss, WINDOWS.batch, config):
         assert {group["lr"] for group in optimizer.param_groups} == {result.lr}
         used.append(result.lr)
-    expected = [0.02 * lr_fraction_of_step(config, step, 10) for step in range(10)]
+    expected = [
+        0.02 * lr_fraction_of_step(config, step, Plan(total_steps=10)) for step in range(10)
+    ]
     assert used == expected and used[0] == pytest.approx(0.02 / 3)
 
 
@@ -167,9 +183,9 @@ class Spoiled:
 @pytest.mark.parametrize("bad_part", [0, 1])
 def test_a_step_that_is_not_finite_changes_nothing(kind, bad_part):
     model = model_of(dropout=0.1, dtype=torch.float32)
-    optimizer = build_optimizer(model, AdamW())
+    optimizer = build_optimizer(model, AdamW(lr=0.01))
     objective = Spoiled(kind, {2 * 2 + bad_part})  # two parts a step, the third step is bad
-    steps = take(model, optimizer, objective, WINDOWS.batch, config_of(4, accumulate=2), lr=0.01)
+    steps = take(model, optimizer, objective, WINDOWS.batch, config_of(4, accumulate=2))
     assert [next(steps).applied, next(steps).applied] == [True, True]
     before = weights(model)
     state = {name: t.clone() for name, t in state_tensors(model, optimizer).items()}
@@ -193,11 +209,11 @@ def test_a_step_that_is_not_finite_changes_nothing(kind, bad_part):
 def test_three_bad_steps_in_a_row_end_the_training(total_steps):
     model = model_of()
     config = config_of(total_steps)
-    optimizer = build_optimizer(model, AdamW())
+    optimizer = build_optimizer(model, AdamW(lr=0.05))
     objective = Spoiled("nan loss", {2, 3, 4})
     applied = []
     with pytest.raises(TrainingDiverged) as caught:
-        for result in take(model, optimizer, objective, WINDOWS.batch, config, lr=0.05):
+        for result in take(model, optimizer, objective, WINDOWS.batch, config):
             applied.append(result.applied)
     assert applied == [True, True, False, False, False]
     message = str(caught.value)
@@ -220,10 +236,8 @@ def test_a_small_model_learns_one_batch_by_heart():
     batch = WINDOWS.batch(0)
     batch.inputs[:, 0] = torch.arange(ROWS)  # else the second token is a guess
     config = config_of(150, schedule="linear", warmup_fraction=0.1)
-    optimizer = build_optimizer(model, AdamW())
-    results = list(
-        take(model, optimizer, pretraining_loss, lambda step, rows: batch, config, lr=0.02)
-    )
+    optimizer = build_optimizer(model, AdamW(lr=0.02))
+    results = list(take(model, optimizer, pretraining_loss, lambda step, rows: batch, config))
     assert results[0].loss == pytest.approx(math.log(VOCAB), abs=1e-5)
     assert results[-1].loss < 0.05
 
@@ -233,12 +247,10 @@ def test_steps_from_the_middle_are_bitwise_those_of_the_whole(start):
     config = config_of(6, schedule="linear", warmup_fraction=0.2, accumulate=2)
 
     def steps(model, optimizer, first):
-        return take(
-            model, optimizer, pretraining_loss, WINDOWS.batch, config, lr=0.01, start_step=first
-        )
+        return take(model, optimizer, pretraining_loss, WINDOWS.batch, config, start_step=first)
 
     straight = model_of(dropout=0.2, dtype=torch.float32)
-    optimizer = build_optimizer(straight, AdamW())
+    optimizer = build_optimizer(straight, AdamW(lr=0.01))
     run = steps(straight, optimizer, 0)
     results = [next(run) for _ in range(start)]
     saved = {name: t.clone() for name, t in state_tensors(straight, optimizer).items()}
@@ -246,7 +258,7 @@ def test_steps_from_the_middle_are_bitwise_those_of_the_whole(start):
     resumed.load_state_dict(straight.state_dict())
     results += list(run)
 
-    other = build_optimizer(resumed, AdamW())
+    other = build_optimizer(resumed, AdamW(lr=0.01))
     restore_state(resumed, other, saved)
     again = list(steps(resumed, other, start))
     assert again == results[start:]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bardling.training.config import TrainingConfig
+from bardling.training.plan import Plan
 from bardling.training.schedule import CURVES, lr_fraction, lr_fraction_of_step
 
 
@@ -17,7 +18,8 @@ def rates(schedule, total_steps, *, warmup=0.0, floor=0.0):
         warmup_fraction=warmup,
         min_lr_fraction=floor,
     )
-    return [lr_fraction_of_step(config, step, total_steps) for step in range(total_steps)]
+    plan = Plan(total_steps=total_steps)
+    return [lr_fraction_of_step(config, step, plan) for step in range(total_steps)]
 
 
 @pytest.mark.parametrize(

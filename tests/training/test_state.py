@@ -6,10 +6,14 @@ import json
 import pytest
 
 from bardling.errors import CheckpointError
+from bardling.machine.conditions import Conditions
 from bardling.training.state import RunState, finite
 from bardling.training.step import StepResult
 
-START = RunState(threads=2, torch_version="2.13.0")
+CONDITIONS = Conditions(
+    device="cpu", processor="AVX2", precision="fp32", compiled=False, threads=2, torch="2.13.0"
+)
+START = RunState(conditions=CONDITIONS)
 NAN, INFINITY = float("nan"), float("inf")
 
 
@@ -23,12 +27,12 @@ def after(*losses: float) -> RunState:
 
 @pytest.mark.parametrize("applied", [True, False])
 def test_a_step_counts_its_tokens_and_seconds(applied):
-    result = StepResult(step=8, loss=1.0, grad_norm=1.0, lr=0.1, tokens=96, applied=applied)
+    result = StepResult(
+        step=8, loss=1.0, grad_norm=1.0, lr=0.1, tokens=96, applied=applied, failures=3
+    )
     before = dataclasses.replace(START, step=7, tokens=700, seconds=1.25)
     state = before.after_step(result, 0.5)
-    assert state == dataclasses.replace(
-        before, step=8, tokens=796, seconds=1.75, failures=0 if applied else 1
-    )
+    assert state == dataclasses.replace(before, step=8, tokens=796, seconds=1.75, failures=3)
     assert state.place == {"step": 8, "tokens": 796, "seconds": 1.75}
 
 

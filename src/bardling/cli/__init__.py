@@ -14,19 +14,22 @@ from rich.text import Text
 
 from bardling import __version__
 from bardling.errors import BardlingError, UsageError, nearest
+from bardling.machine.stop import Terminated, terminable
 from bardling.reporting.screen import Screen, let_go
 
 VERBS = {
     "train": ("bardling.cli.train", "train a model on a text, by a preset, or go on with a run"),
     "generate": ("bardling.cli.generate", "let a trained model write"),
     "evaluate": ("bardling.cli.evaluate", "measure a model's loss and perplexity on a text"),
+    "check": ("bardling.cli.check", "check a run before it is made"),
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
     "runs": ("bardling.cli.runs", "show the runs made so far"),
+    "doctor": ("bardling.cli.doctor", "show what this machine can do and what a run will use"),
 }
 
 LATER = (
-    *("tokenizer", "data", "ladder", "scale", "probe", "check", "finetune", "distill", "align"),
-    *("chat", "sweep", "export", "import", "serve", "report", "doctor", "bench"),
+    *("tokenizer", "data", "ladder", "scale", "probe", "finetune", "distill", "align"),
+    *("chat", "sweep", "export", "import", "serve", "report", "bench"),
 )
 """Verbs of the design that are still to be built."""
 
@@ -38,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     _show_every_character()
     try:
-        code = _dispatch(words)
+        with terminable():
+            code = _dispatch(words)
         sys.stdout.flush()
         return code
     except BardlingError as error:
@@ -46,11 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if debug:
             raise
         _complain("stopped at once; what was saved before stays")
-        return 130
+        return 143 if isinstance(stop, Terminated) else 130
     except BrokenPipeError:
         let_go(sys.stdout.fileno)  # whoever read our output has gone; there is nobody to tell
         return 0

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 import tyro
 
 from bardling.errors import UsageError
+from bardling.fields import kinds
 
 Word = Annotated[str | None, tyro.conf.arg(metavar="WORD", help_behavior_hint="")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
@@ -23,40 +24,73 @@ def parse(
     """Return the `kind` that `words` describe.
 
     Raises `UsageError` for a word that means nothing, with the nearest option; what tyro itself
-    finds wrong (a value missing or of the wrong kind) it says, and ends with `SystemExit`.
+    finds wrong (a value missing or of the wrong kind) it says, and ends with `SystemExit`. Where
+    a part is one of several types, the options are those of the type that `default` has there.
     """
     start = tyro.MISSING_NONPROP if default is None else default
     arguments, unknown = tyro.cli(
-        kind, args=list(words), prog=prog, default=start, return_unknown_args=True
+        kind,
+        args=list(words),
+        prog=prog,
+        default=start,
+        return_unknown_args=True,
+        config=(tyro.conf.AvoidSubcommands,),
     )
     if unknown:
-        raise UsageError(_about(unknown, kind, prog))
+        raise UsageError(_about(unknown, kind, default, prog))
     return arguments
 
 
-def _about(unknown: Sequence[str], kind: Any, prog: str) -> str:
+def _about(unknown: Sequence[str], kind: Any, default: Any, prog: str) -> str:
     """Say which word means nothing, and what may have been meant."""
     verb = prog.split()[1]
     options = [word.split("=")[0] for word in unknown if word.startswith("-")]
     if not options:
         return f"{verb} can do nothing with '{unknown[0]}'; text with spaces needs quotes"
-    full = [f"--{name}" for name in option_names(kind)]
-    known = {"--" + option[2:].split(".")[-1]: option for option in full} | {o: o for o in full}
+    full = _words_to_type(kind, default)
+    known = {"--" + option[2:].split(".")[-1]: words for option, words in full.items()} | full
     match = get_close_matches(options[0].replace("_", "-"), list(known), n=1, cutoff=0.5)
     meant = f", did you mean '{known[match[0]]}'?" if match else ""
     return f"{verb} has no option '{options[0]}'{meant}; --help shows them all"
 
 
-def option_names(kind: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the options of a dataclass; a part that is `Annotated` adds its own without prefix."""
+def _words_to_type(kind: Any, default: Any) -> dict[str, str]:
+    """Return for every option, with its dashes, what has to be typed for it.
+
+    That is the option itself, or, where another type of a part has it than the one in `default`,
+    the choice of that type before it: `--optimizer muon --optimizer.muon-lr`.
+    """
+    words: dict[str, str] = {}
+    for name, hint in get_type_hints(kind).items():
+        for word, group in kinds(hint).items():
+            for option in option_names(group, prefix=f"{name}."):
+                words.setdefault(f"--{option}", f"--{name} {word} --{option}")
+    return words | {f"--{option}": f"--{option}" for option in option_names(kind, default)}
+
+
+def option_names(kind: Any, default: Any = None, prefix: str = "") -> Iterator[str]:
+    """Yield the options of a dataclass, without dashes.
+
+    A part gives its own, after its name and a dot where it is shown by a name; where it is one of
+    several types, that of `default` does, or else the first.
+    """
     hints = get_type_hints(kind, include_extras=True)
     for field in dataclasses.fields(kind):
-        hint, name = hints[field.name], field.name.replace("_", "-")
-        plain = hint.__origin__ if get_origin(hint) is Annotated else hint
-        if dataclasses.is_dataclass(plain):
-            yield from option_names(plain, prefix if plain is not hint else f"{prefix}{name}.")
-        else:
+        name, plain = _shown(field.name, hints[field.name])
+        groups = [plain] if dataclasses.is_dataclass(plain) else list(kinds(plain).values())
+        active = type(getattr(default, field.name, None))
+        for group in [active] if active in groups else groups[:1]:
+            yield from option_names(group, prefix=f"{prefix}{name}." if name else prefix)
+        if not groups:
             yield prefix + name
+
+
+def _shown(name: str, hint: Any) -> tuple[str, Any]:
+    """Return the name by which a field is an option, and its type without tyro's marks."""
+    if get_origin(hint) is not Annotated:
+        return name.replace("_", "-"), hint
+    names = [mark.name for mark in hint.__metadata__ if getattr(mark, "name", None) is not None]
+    return (names or [name.replace("_", "-")])[0], hint.__origin__
 
 
 def split_commas(words: Sequence[str], option: str) -> list[str]:

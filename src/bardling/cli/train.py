@@ -1,33 +1,29 @@
 """`bardling train CORPUS|PRESET`: the settings as options, the preset's values as defaults."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 import bardling
-from bardling.cli.options import Folder, Word, parse, split_commas, value_of
+from bardling.cli.options import Folder, Word, split_commas, value_of
+from bardling.cli.settings import SettingsArguments, parse_settings
 from bardling.config import RunConfig
-from bardling.data.config import DataConfig
 from bardling.errors import UsageError
-from bardling.model.config import ModelConfig
 from bardling.presets import config_for
 from bardling.reporting.console import open_console
 from bardling.reporting.plots import schedule_plot
 from bardling.reporting.screen import show_text
 from bardling.run_folder import find_run, runs_folder
-from bardling.training.config import AdamW, TrainingConfig, steps_of_budget
+from bardling.training.config import steps_of_budget
 
 USAGE = "bardling train CORPUS|PRESET [options], or bardling train --resume RUN|auto"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainArguments:
+class TrainArguments(SettingsArguments):
     """Train a model on CORPUS (a name, a text file or a folder) or by a PRESET."""
 
-    training: Annotated[TrainingConfig, tyro.conf.arg(name="")]
     name: Word = None
     """Name of the run's folder; without one, corpus and time make it."""
     resume: Word = None
@@ -38,27 +34,20 @@ class TrainArguments:
     """Where corpora are looked for first: else BARDLING_DATA."""
     show_schedule: bool = False
     """Draw the learning rate over the run and stop."""
-    data: Annotated[DataConfig, tyro.conf.arg(name="")]
-    model: ModelConfig
-    optimizer: AdamW
 
 
 def run(argv: Sequence[str]) -> int:
     """Parse the options, train, and tell how it goes."""
+    began = time.perf_counter()
     words = split_commas(argv, "--keep-at")
     target = words.pop(0) if words and not words[0].startswith("-") else None
     resume, wants_help = value_of("--resume", words), {"-h", "--help"} & set(words)
     if target is None and resume is None and not wants_help:
         raise UsageError(f"the corpus or preset comes first: {USAGE}")
-    base = _base(target, resume, value_of("--runs-dir", words))
-    arguments = _parse(base, words, target)
-    config = replace(
-        base,
-        data=arguments.data,
-        model=arguments.model,
-        optimizer=arguments.optimizer,
-        training=arguments.training,
-    )
+    named = None if target is None else config_for(target, value_of("--budget", words))
+    base = _base(named, resume, value_of("--runs-dir", words))
+    prog = f"bardling train {target or 'CORPUS|PRESET'}"
+    arguments, config = parse_settings(TrainArguments, base, words, prog=prog)
     if target is None and resume == "auto" and config != base:
         raise UsageError(f"name the corpus or preset that these options are for: {USAGE}")
     if arguments.show_schedule:
@@ -71,16 +60,16 @@ def run(argv: Sequence[str]) -> int:
         runs_dir=arguments.runs_dir,
         data_dir=arguments.data_dir,
         watcher=open_console(),
+        began=began,
     )
     return 0
 
 
-def _base(target: str | None, resume: str | None, runs_dir: str | None) -> RunConfig:
+def _base(named: RunConfig | None, resume: str | None, runs_dir: str | None) -> RunConfig:
     """Return the settings that the options start from: those of the run that is to go on, if any.
 
-    A corpus or preset named beside that run must be of its corpus.
+    `named` are those of the corpus or preset; beside such a run it must be of its corpus.
     """
-    named = config_for(target) if target is not None else None
     if resume in (None, "auto"):
         return named or config_for("shakespeare")
     run = find_run(resume, runs_folder(None if runs_dir is None else Path(runs_dir)))
@@ -93,14 +82,6 @@ def _base(target: str | None, resume: str | None, runs_dir: str | None) -> RunCo
             f"go on with it by: bardling train --resume {run.name}"
         )
     return config
-
-
-def _parse(base: RunConfig, words: Sequence[str], target: str | None) -> TrainArguments:
-    default = TrainArguments(
-        training=base.training, data=base.data, model=base.model, optimizer=base.optimizer
-    )
-    prog = f"bardling train {target or 'CORPUS|PRESET'}"
-    return parse(TrainArguments, words, default=default, prog=prog)
 
 
 def _show_schedule(config: RunConfig) -> None:

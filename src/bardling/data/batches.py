@@ -30,6 +30,16 @@ class Batch:
     targets: Int64[Tensor, "batch time"]
     row_keys: Int32[Tensor, " batch"]
 
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        if self.inputs.device == device:
+            return self
+        return Batch(
+            inputs=self.inputs.to(device),
+            targets=self.targets.to(device),
+            row_keys=self.row_keys.to(device),
+        )
+
     @property
     def n_targets(self) -> int:
         """The number of tokens to predict, padding left out."""

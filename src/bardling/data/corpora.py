@@ -88,24 +88,38 @@ def load_corpus(name: str, *, data_dir: Path | None = None) -> Corpus:
     return Corpus(name=path.resolve().stem, documents=tuple(documents), notes=tuple(notes))
 
 
+def data_folder() -> Path | None:
+    """Return the folder that BARDLING_DATA names, or None where it names none."""
+    environment = os.environ.get("BARDLING_DATA")
+    return Path(environment) if environment else None
+
+
+def cache_folder() -> Path:
+    """Return where downloaded texts are kept."""
+    return user_cache_path("bardling")
+
+
+def find_shakespeare(data_dir: Path | None = None) -> Path | None:
+    """Return the file that Tiny Shakespeare would be read from; None if it has to be fetched."""
+    folders = [data_dir, data_folder(), cache_folder()]
+    paths = [folder / SHAKESPEARE_FILE for folder in folders if folder is not None]
+    return next(filter(exists, paths), None)
+
+
 def _shakespeare(data_dir: Path | None) -> Corpus:
     """Return Tiny Shakespeare, byte for byte the text that everyone else trains on."""
-    cache = user_cache_path("bardling")
-    environment = os.environ.get("BARDLING_DATA")
-    folders = [data_dir, Path(environment) if environment else None, cache]
-    for path in (folder / SHAKESPEARE_FILE for folder in folders if folder is not None):
-        if exists(path):
-            data = read_bytes(path, limit_bytes=2 * SHAKESPEARE_BYTES)
-            if (found := sha256(data)) != SHAKESPEARE_SHA256:
-                raise CorpusError(
-                    f"{path} is not Tiny Shakespeare: its sha256 is {found}, "
-                    f"expected {SHAKESPEARE_SHA256}; remove it, so that it is fetched again"
-                )
-            break
+    path = find_shakespeare(data_dir)
+    if path is not None:
+        data = read_bytes(path, limit_bytes=2 * SHAKESPEARE_BYTES)
+        if (found := sha256(data)) != SHAKESPEARE_SHA256:
+            raise CorpusError(
+                f"{path} is not Tiny Shakespeare: its sha256 is {found}, "
+                f"expected {SHAKESPEARE_SHA256}; remove it, so that it is fetched again"
+            )
     else:
         data = download(
             SHAKESPEARE_URL,
-            cache / SHAKESPEARE_FILE,
+            cache_folder() / SHAKESPEARE_FILE,
             n_bytes=SHAKESPEARE_BYTES,
             sha256_expected=SHAKESPEARE_SHA256,
         )

@@ -9,6 +9,7 @@ them; unmasked attention does, one more reason why its losses mean nothing.
 """
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from jaxtyping import Shaped
 
 from bardling.data.batches import evaluation_batches
 from bardling.errors import CorpusError
+from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
 from bardling.training.objective import next_token_loss
 
@@ -43,9 +45,11 @@ def evaluate(
     *,
     batch_size: int,
     max_tokens: int | None = None,
+    machine: Machine | None = None,
 ) -> Evaluation:
     """Return the mean loss over `tokens`, or over an evenly spaced `max_tokens` of them.
 
+    It is computed where the model is, in the precision of its weights, or in that of `machine`.
     Raises `CorpusError` when there are fewer than two tokens, and so nothing to predict.
     """
     if len(tokens) < 2:
@@ -53,12 +57,14 @@ def evaluate(
             f"{len(tokens)} tokens leave nothing to predict; an evaluation takes at least 2"
         )
     total, n_targets = 0.0, 0
+    precision = machine.autocast if machine is not None else nullcontext
     for batch in evaluation_batches(
         tokens,
         block_size=model.config.block_size,
         batch_size=batch_size,
         max_tokens=max_tokens,
     ):
-        total += next_token_loss(model, batch).double().item()
+        with precision():
+            total += next_token_loss(model, batch.to(model.device)).item()
         n_targets += batch.n_targets
     return Evaluation(loss=total / n_targets, tokens=n_targets)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from bardling.evaluation.loss import Evaluation, evaluate
+from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
 
 EVALUATION_SHARE = 0.05
@@ -29,6 +30,8 @@ class Validation:
     batch_size: int
     interval_tokens: int
     """Tokens trained on between two validations."""
+    machine: Machine | None = None
+    """Whose precision validations during the run use; None takes that of the weights."""
 
     @property
     def subset_tokens(self) -> int | None:
@@ -39,10 +42,20 @@ class Validation:
 
     def during_run(self, model: GPT) -> tuple[Evaluation, Evaluation]:
         """Return the losses on training and validation text, over equally many tokens."""
-        val = evaluate(model, self.val, batch_size=self.batch_size, max_tokens=self.subset_tokens)
-        train = evaluate(model, self.train, batch_size=self.batch_size, max_tokens=val.tokens)
-        return train, val
+        val = self._part(model, self.val, self.subset_tokens)
+        return self._part(model, self.train, val.tokens), val
+
+    def _part(
+        self, model: GPT, tokens: Shaped[np.ndarray, " count"], max_tokens: int | None
+    ) -> Evaluation:
+        return evaluate(
+            model,
+            tokens,
+            batch_size=self.batch_size,
+            max_tokens=max_tokens,
+            machine=self.machine,
+        )
 
     def whole(self, model: GPT) -> Evaluation:
-        """Return the loss on the whole validation split."""
+        """Return the loss on the whole validation split, in the precision of the weights."""
         return evaluate(model, self.val, batch_size=self.batch_size)

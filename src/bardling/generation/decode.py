@@ -32,7 +32,7 @@ def _last_logits(
     model: GPT, ids: Int64[Tensor, "batch time"], cache: Cache
 ) -> Float[Tensor, "batch vocab"]:
     """Read `ids` and return the logits after the last; without a finite one nothing can follow."""
-    logits = model.output(model.hidden(ids, cache=cache)[:, -1])
+    logits = model.output(model.hidden(ids, cache=cache)[:, -1]).cpu()  # draws are made there
     if not logits.amax(dim=-1).isfinite().all():
         raise GenerationError(
             "the model's logits are not finite, so its weights are damaged or its training "
@@ -63,7 +63,7 @@ class RecomputedContext:
 
     def __init__(self, model: GPT, ids: Int64[Tensor, "batch time"]) -> None:
         self.model = model
-        self.ids = ids
+        self.ids = ids.to(model.device)
 
     def next_logits(self) -> Float[Tensor, "batch vocab"]:
         """Return the logits of the token after the last one."""
@@ -72,11 +72,11 @@ class RecomputedContext:
 
     def append(self, tokens: Int64[Tensor, " batch"]) -> None:
         """Add one token to each sequence."""
-        self.ids = torch.cat((self.ids, tokens[:, None]), dim=1)
+        self.ids = torch.cat((self.ids, tokens[:, None].to(self.ids.device)), dim=1)
 
     def select(self, rows: Int64[Tensor, " chosen"]) -> None:
         """Keep these sequences, in this order and as often as they are named."""
-        self.ids = self.ids[rows]
+        self.ids = self.ids[rows.to(self.ids.device)]
 
 
 class CachedContext(RecomputedContext):
@@ -99,7 +99,7 @@ class CachedContext(RecomputedContext):
     def select(self, rows: Int64[Tensor, " chosen"]) -> None:
         """Keep these sequences, in this order and as often as they are named."""
         super().select(rows)
-        self.cache.select(rows)
+        self.cache.select(rows.to(self.ids.device))
 
 
 def open_context(model: GPT, ids: Int64[Tensor, "batch time"]) -> Context:

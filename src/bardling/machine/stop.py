@@ -1,16 +1,47 @@
 """A polite stop: the first signal asks, the second insists.
 
-Inside `StopRequest()` the first SIGINT or SIGTERM only raises a flag, which the run reads
-between steps, so that it can save. After it the signals mean again what they meant before: a
-second one ends the process at once.
+Inside `StopRequest()` the first SIGINT or SIGTERM raises a flag, which the run reads between
+steps, so that it can save. Where nothing would be lost (`with stop.at_once()`: compiling,
+evaluating) it raises `Leave` on the spot instead. After the first signal they mean again what
+they meant before: a second one ends the process at once.
 """
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Leave(BaseException):
+    """A stop was asked for where there is nothing to finish.
+
+    Not an `Exception`: compilers and cleaners on the way catch those, and this is no error.
+    """
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM where nobody asked for the polite form: unwinds as Ctrl-C does."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Within, SIGTERM raises `Terminated`, so that cleaning up happens after it too."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class StopRequest:
@@ -21,6 +52,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number = 0
+        self._eager = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __bool__(self) -> bool:
@@ -39,9 +71,27 @@ class StopRequest:
     ) -> None:
         self._restore()
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, a stop signal raises `Leave` where it arrives, and so does one from before."""
+        self._eager = True
+        try:
+            if self:
+                raise Leave
+            yield
+        finally:
+            self._eager = False
+
+    def finish(self) -> None:
+        """From here to the end of an `at_once`, a signal waits: something must not be torn."""
+        self._eager = False
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.signal_number = number
         self._restore()
+        if self._eager:
+            self._eager = False
+            raise Leave
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -43,6 +43,11 @@ class GPT(nn.Module):
             self.output.weight = self.embedding.weight
         initialise(self, config, seed)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embedding.weight.device
+
     def forward(
         self,
         ids: Int64[Tensor, "batch time"],

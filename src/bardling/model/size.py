@@ -5,6 +5,7 @@ one; nothing here imports torch. The tests hold every figure against built model
 config that fits a machine is left to the planner.
 """
 
+import math
 from dataclasses import dataclass
 
 from bardling.model.config import ModelConfig
@@ -65,11 +66,33 @@ def count_parameters(config: ModelConfig) -> Parameters:
     )
 
 
-def training_memory(config: ModelConfig, *, batch_size: int, optimizer_states: int = 2) -> Memory:
+def hidden_shapes(config: ModelConfig) -> list[tuple[int, int]]:
+    """Return the shapes, (out, in), of the matrices inside the blocks, which Muon moves."""
+    width, inner = config.n_embd, config.feedforward_width
+    queries, keys = config.attention_width, config.kv_heads * config.head_width
+    shapes: list[tuple[int, int]] = []
+    if config.attention != "none":
+        shapes += [(keys, width)]  # values
+        shapes += [] if config.attention == "uniform" else [(queries, width), (keys, width)]
+        shapes += [(width, queries)] if config.attention_output else []
+    if config.feedforward != "none":
+        ups = 2 if config.feedforward == "swiglu" else 1
+        shapes += [(inner, width)] * ups + [(width, inner)]
+    return shapes * config.n_layer
+
+
+def training_memory(
+    config: ModelConfig,
+    *,
+    batch_size: int,
+    optimizer_states: int = 2,
+    hidden_states: int | None = None,
+) -> Memory:
     """Return what one step of float32 training holds at its peak, in bytes.
 
     `batch_size` is the sequences of one micro-batch, each `block_size` long; `optimizer_states`
-    the numbers an optimizer keeps for each parameter (AdamW 2, Muon 1).
+    the numbers that the optimizer keeps for each parameter, `hidden_states` those for matrices
+    inside the blocks where they differ (`kept_states` in training/optimizer_config.py has both).
 
     Activations are what autograd keeps between the forward and the backward pass of the uncompiled
     model and its cross-entropy, each storage once, as torch does it on a CPU. Left out are the
@@ -81,10 +104,12 @@ def training_memory(config: ModelConfig, *, batch_size: int, optimizer_states: i
     per_token = config.n_layer * (_attention_kept(config) + _feedforward_kept(config))
     per_token += _ends_kept(config)
     weights = count_parameters(config).total * FLOAT_BYTES
+    hidden = sum(math.prod(shape) for shape in hidden_shapes(config)) * FLOAT_BYTES
+    fewer = 0 if hidden_states is None else optimizer_states - hidden_states
     return Memory(
         weights=weights,
         gradients=weights,
-        optimizer=weights * optimizer_states,
+        optimizer=weights * optimizer_states - hidden * fewer,
         activations=n_tokens * (per_token * FLOAT_BYTES + 2 * ID_BYTES),  # ids and targets
     )
 

@@ -6,7 +6,8 @@ carriage returns, one line for each validation.
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from bardling.evaluation.checks.finding import Finding
 from bardling.reporting.screen import Screen
 from bardling.reporting.watcher import RunFacts, Watcher
 from bardling.training.step import StepResult
@@ -51,13 +53,23 @@ class PlainConsole(Watcher):
         """Say it, marked as something to notice."""
         self._say(("note", "yellow"), f"  {text}")
 
+    def preparing(self, name: str, machine: str) -> None:
+        """Say which run it is and what is going to compute."""
+        self._say((name, "bold"))
+        self._say(f"  on     {machine}")
+
+    def replanned(self, total_steps: int) -> None:
+        """Say that the steps were counted anew."""
+        if self.facts is not None:
+            self._say(f"  pace   {self.facts.total_steps:,} steps become {total_steps:,}")
+            self.facts = replace(self.facts, total_steps=total_steps)
+
     def started(self, facts: RunFacts) -> None:
         """Say what is trained on what, and what knowing nothing would give."""
         self.facts = facts
         subset = facts.val_subset_tokens
         total = facts.total_steps * facts.batch_tokens
         rest = facts.parameters - facts.decayed
-        self._say((facts.name, "bold"))
         self._say(
             f"  text   {facts.corpus}: {facts.train_tokens:,} tokens to train on, "
             f"{facts.val_tokens:,} to validate"
@@ -71,13 +83,21 @@ class PlainConsole(Watcher):
             f"{total / facts.train_tokens:.3g} times the training text"
         )
         if subset:
-            self._say(f"  checks {subset:,} tokens at a time, the whole split at the end")
+            self._say(f"  losses on {subset:,} tokens at a time, on the whole split at the end")
         if facts.start_step:
             self._say(f"  goes on from step {facts.start_step:,}")
         self._say(
             f"  chance a model that knows nothing has a loss of ln {facts.vocab_size} = "
             f"{math.log(facts.vocab_size):.4f} nats per token\n"
         )
+
+    def checked(self, findings: Sequence[Finding]) -> None:
+        """Say that all is well, or what is not."""
+        passed = sum(finding.outcome == "passed" for finding in findings)
+        self._say(f"  checks {passed} of {len(findings)} passed")
+        for finding in findings:
+            if finding.outcome in ("warned", "failed"):
+                self.note(f"{finding.name}: {finding.detail}")
 
     def stepped(self, result: StepResult, tokens_per_second: float) -> None:
         """Keep the speed for the next line."""

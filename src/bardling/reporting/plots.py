@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bardling.training.config import TrainingConfig
+from bardling.training.plan import Plan
 from bardling.training.schedule import lr_fraction_of_step
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -22,9 +23,9 @@ def schedule_plot(
     config: TrainingConfig, lr: float, total_steps: int, *, width: int = 64, height: int = 9
 ) -> str:
     """Return a drawing of the learning rate over a run of `total_steps`."""
-    last = total_steps - 1
+    last, plan = total_steps - 1, Plan(total_steps=total_steps)
     steps = [round(column * last / (width - 1)) for column in range(width)]
-    rates = [lr * lr_fraction_of_step(config, step, total_steps) for step in steps]
+    rates = [lr * lr_fraction_of_step(config, step, plan) for step in steps]
     lines = area(rates, height, top=lr)
     labels = [f"{lr:.3g}"] + [""] * (height - 2) + ["0"]
     drawn = [f"{label:>9} │{line}" for label, line in zip(labels, lines, strict=True)]

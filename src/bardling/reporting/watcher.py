@@ -4,11 +4,12 @@
 The base class is nobody: it hears everything and says nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from bardling.evaluation.checks.finding import Finding
 from bardling.training.step import StepResult
 
 
@@ -49,8 +50,17 @@ class Watcher:
     def note(self, text: str) -> None:
         """Hear something that the user should know, in one sentence."""
 
+    def preparing(self, name: str, machine: str) -> None:
+        """Hear which run it is and what will compute, before kernels are compiled or timed."""
+
+    def replanned(self, total_steps: int) -> None:
+        """Hear that a budget in time buys another number of steps than it first seemed."""
+
     def started(self, facts: RunFacts) -> None:
         """Hear what is about to be trained."""
+
+    def checked(self, findings: Sequence[Finding]) -> None:
+        """Hear what the quick checks before the first step found."""
 
     def stepped(self, result: StepResult, tokens_per_second: float) -> None:
         """Hear of one optimizer step."""

@@ -16,34 +16,9 @@ from bardling.fields import check_fields
 Schedule = Literal["constant", "exponential", "cosine", "linear"]
 
 _BUDGET = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)([kKMG]?)\s*(steps?|tokens?|epochs?|s|m|h)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+EXAMPLES = "90s, 5m, 2000steps, 20Mtokens or 3epochs"
 _SCALE = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdamW:
-    """AdamW (Loshchilov and Hutter 2019): decay acts on matrices only, never through Adam."""
-
-    lr: float = 1e-3
-    """Highest learning rate."""
-    beta1: float = 0.9
-    """Memory of the gradient."""
-    beta2: float = 0.95
-    """Memory of its square."""
-    eps: float = 1e-8
-    """Added to the root of the second moment."""
-    weight_decay: float = 0.1
-    """Share of each matrix taken away per step, times the learning rate."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        for name in ("lr", "eps", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 0")
-        if self.eps == 0:
-            raise ConfigError("eps is 0; a token not seen yet would divide 0 by 0, so give 1e-8")
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +26,7 @@ class TrainingConfig:
     """The settings of one training run."""
 
     budget: str = "2000steps"
-    """What to spend: 2000steps, 20Mtokens or 3epochs."""
+    """What to spend: 90s, 5m or 2h that you wait, 2000steps, 20Mtokens or 3epochs."""
     batch_size: int = 32
     """Sequences per optimizer step, over all accumulated parts."""
     accumulate: int = 1
@@ -78,6 +53,8 @@ class TrainingConfig:
     """Steps between lines in metrics.jsonl."""
     sample_tokens: int = 200
     """Tokens of the sample that is written at each validation."""
+    quick_checks: bool = True
+    """Look for common faults before the first step; one that is found is told."""
     seed: int = 0
     """Decides first weights, batches and dropout."""
 
@@ -106,29 +83,45 @@ class TrainingConfig:
             )
         if min(self.keep_at, default=0) < 0:
             raise ConfigError(f"keep_at names step {min(self.keep_at)}; steps count from 0")
-        steps_of_budget(self.budget, batch_tokens=1, train_tokens=1)
+        parse_budget(self.budget)
 
     def eval_interval(self, total_steps: int) -> int:
         """Return the steps between validations in a run of `total_steps`."""
         return self.eval_interval_steps or max(1, total_steps // 10)
 
 
+def parse_budget(budget: str) -> tuple[Fraction, str]:
+    """Return the amount of a budget and its unit: step, token, epoch or second.
+
+    Raises `UsageError` when the text is no budget.
+    """
+    match = _BUDGET.fullmatch(budget.strip())
+    unit = match[3] if match else ""
+    if match is None or (match[2] and unit in _SECONDS):
+        raise UsageError(f"'{budget}' is no budget; write it as {EXAMPLES}")
+    amount = Fraction(match[1]) * _SCALE[match[2]]
+    if amount <= 0:
+        raise UsageError(f"the budget '{budget}' buys nothing; write it as {EXAMPLES}")
+    if unit in _SECONDS:
+        return amount * _SECONDS[unit], "second"
+    return amount, unit.rstrip("s")
+
+
+def seconds_of_budget(budget: str) -> float | None:
+    """Return the seconds of a budget in time, or None for any other."""
+    amount, unit = parse_budget(budget)
+    return float(amount) if unit == "second" else None
+
+
 def steps_of_budget(budget: str, *, batch_tokens: int, train_tokens: int) -> int:
     """Turn a budget into optimizer steps, rounded up, at least one.
 
     `batch_tokens` are the tokens of one step, `train_tokens` those of one epoch. Raises
-    `UsageError` when the text is no budget.
+    `UsageError` when the text is no budget, or one in time, which only a machine can turn into
+    steps.
     """
-    match = _BUDGET.fullmatch(budget.strip())
-    if match is None:
-        raise UsageError(f"'{budget}' is no budget; write it as 2000steps, 20Mtokens or 3epochs")
-    amount, unit = Fraction(match[1]) * _SCALE[match[2]], match[3].rstrip("s")
-    if unit in ("", "m", "h"):
-        raise UsageError(
-            f"a budget in time ('{budget}') is not built yet; "
-            "write it as 2000steps, 20Mtokens or 3epochs"
-        )
-    if amount <= 0:
-        raise UsageError(f"the budget '{budget}' buys nothing; write it as 2000steps, say")
+    amount, unit = parse_budget(budget)
+    if unit == "second":
+        raise UsageError(f"how many steps '{budget}' are is known when the run has begun")
     tokens = amount * {"step": batch_tokens, "token": 1, "epoch": train_tokens}[unit]
     return math.ceil(tokens / batch_tokens)

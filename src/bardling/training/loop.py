@@ -1,7 +1,7 @@
 """The training loop: a generator that takes one optimizer step at a time.
 
-It knows a model, an optimizer, an objective and where batches come from. It knows no files, no
-console and no clock; whoever iterates over it decides when to log, evaluate, save and stop.
+It knows a learner and where batches come from. It knows no files, no console and no clock;
+whoever iterates over it decides when to log, evaluate, save and stop.
 """
 
 import math
@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
-from torch.optim import Optimizer
 
 from bardling.data.batches import Batch
 from bardling.errors import TrainingDiverged
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
-from bardling.training.objective import Objective
+from bardling.training.learner import Learner
+from bardling.training.plan import Plan
 from bardling.training.schedule import lr_fraction_of_step
 from bardling.training.step import StepResult
 
@@ -26,71 +26,69 @@ BatchSource = Callable[[int, range], Batch]
 
 
 def training_steps(
-    model: GPT,
-    optimizer: Optimizer,
-    objective: Objective,
+    learner: Learner,
     batches: BatchSource,
     config: TrainingConfig,
+    plan: Plan,
     *,
-    lr: float,
-    total_steps: int,
     start_step: int = 0,
     failures: int = 0,
 ) -> Iterator[StepResult]:
-    """Take steps `start_step` to `total_steps` and yield the result of each.
+    """Take the steps of `plan` from `start_step` on and yield the result of each.
 
-    `lr` is the highest learning rate. A step whose loss or gradient is not finite changes
-    nothing; after three in a row, `failures` of them before `start_step`, `TrainingDiverged` is
-    raised.
+    A step whose loss or gradient is not finite changes nothing; after three in a row, `failures`
+    of them before `start_step`, `TrainingDiverged` is raised. A step that only the loss scale of
+    fp16 made overflow is repeated on the next batch at half the scale, and is no failure.
     """
-    for step in range(start_step, total_steps):
-        step_lr = lr * lr_fraction_of_step(config, step, total_steps)
-        for group in optimizer.param_groups:
-            group["lr"] = step_lr
-        loss, n_tokens = _accumulate(model, objective, batches, step, config)
-        grad_norm = _clip(model, config.clip_norm)
+    for step in range(start_step, plan.total_steps):
+        lr = learner.optimizers.set_lr_fraction(lr_fraction_of_step(config, step, plan))
+        loss, n_tokens = _accumulate(learner, batches, step, config)
+        grad_norm = _clip(learner.model, config.clip_norm)
+        scale = learner.scale.get_scale()
         applied = math.isfinite(loss) and math.isfinite(grad_norm)
         if applied:
-            optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        failures = 0 if applied else failures + 1
+            learner.optimizers.step()
+        learner.scale.update()
+        learner.optimizers.zero_grad()
+        overflow = not applied and math.isfinite(loss) and scale > 1.0
+        failures = 0 if applied else failures + (not overflow)
         yield StepResult(
             step=step + 1,
             loss=loss,
             grad_norm=grad_norm,
-            lr=step_lr,
+            lr=lr,
             tokens=n_tokens,
             applied=applied,
+            failures=failures,
         )
         if failures >= PATIENCE_WITH_NAN:
             raise TrainingDiverged(
                 f"loss or gradient was not finite in steps {step - 1} to {step + 1}; the weights "
-                f"are those of step {step - 2}. Lower the learning rate ({lr:g}) or lengthen "
-                "warmup_fraction"
+                f"are those of step {step - 2}. Lower the learning rate "
+                f"({learner.optimizers.peak_lr:g}) or lengthen warmup_fraction"
             )
 
 
 def _accumulate(
-    model: GPT, objective: Objective, batches: BatchSource, step: int, config: TrainingConfig
+    learner: Learner, batches: BatchSource, step: int, config: TrainingConfig
 ) -> tuple[float, int]:
     """Add up the gradients of a batch's parts; return its mean loss and number of targets.
 
     Each part's summed loss is divided by the targets of the whole batch, not of the part.
     """
-    parts = [batches(step, rows) for rows in _parts(config.batch_size, config.accumulate)]
-    n_targets = sum(part.n_targets for part in parts)
-    total = 0.0
-    for part in parts:
-        loss = objective(model, part) / n_targets
-        torch.autograd.backward(loss)
-        total += loss.item()
-    return total, n_targets
+    team = learner.machine.team
+    parts = [batches(step, r) for r in _parts(team.rows(config.batch_size), config.accumulate)]
+    n_targets = int(team.total(sum(part.n_targets for part in parts)))
+    losses = [learner.backward(part, n_targets) for part in parts]
+    team.add_gradients(learner.model.parameters())
+    learner.unscale()
+    return team.total(sum(loss.item() for loss in losses)), n_targets
 
 
-def _parts(batch_size: int, n_parts: int) -> Sequence[range]:
-    """Cut the rows of a batch into `n_parts` ranges whose lengths differ by one at most."""
-    cuts = [batch_size * part // n_parts for part in range(n_parts + 1)]
-    return [range(start, stop) for start, stop in pairwise(cuts)]
+def _parts(rows: range, n_parts: int) -> Sequence[range]:
+    """Cut rows of a batch into `n_parts` ranges whose lengths differ by one at most."""
+    cuts = [len(rows) * part // n_parts for part in range(n_parts + 1)]
+    return [rows[start:stop] for start, stop in pairwise(cuts)]
 
 
 def _clip(model: GPT, clip_norm: float) -> float:

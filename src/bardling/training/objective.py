@@ -7,6 +7,7 @@ as much as their tokens.
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,10 +23,9 @@ def next_token_loss(
     model: GPT, batch: Batch, noise: Noise | Silence = SILENCE
 ) -> Float[Tensor, ""]:
     """Return the summed cross-entropy of the targets, in nats; `IGNORE` targets count nothing."""
-    logits = model(batch.inputs, noise=noise)
-    return F.cross_entropy(
-        logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum"
-    )
+    logits = model(batch.inputs, noise=noise).flatten(0, 1)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # sums need the digits
+    return F.cross_entropy(logits, batch.targets.flatten(), ignore_index=IGNORE, reduction="sum")
 
 
 def pretraining_loss(model: GPT, batch: Batch) -> Float[Tensor, ""]:

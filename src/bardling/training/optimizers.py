@@ -1,11 +1,11 @@
-"""The optimizer, its groups, and its state as named tensors.
+"""The optimizer of a run: torch's own, one or several, their groups, and their state by name.
 
 Weight decay pulls matrices towards zero and leaves vectors alone: biases and norm weights have
 no direction to lose. The state goes in and out as `<parameter>/<state>`, so that a checkpoint
 can be read by name and does not depend on the order in which parameters were registered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,56 +13,178 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bardling.errors import CheckpointError
-from bardling.training.config import AdamW
+from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon, OptimizerConfig
+
+PEAK = "initial_lr"  # torch's own word for a group's rate before any schedule
+FUSED_ON = frozenset({"cpu", "cuda", "mps"})  # devices on which Adam's step is one kernel
+
+_MOMENTS = frozenset({"step", "exp_avg", "exp_avg_sq"})
+_MEMORY: dict[type[Optimizer], frozenset[str]] = {
+    torch.optim.AdamW: _MOMENTS,
+    torch.optim.Adam: _MOMENTS,
+    torch.optim.Muon: frozenset({"momentum_buffer"}),
+    torch.optim.SGD: frozenset({"momentum_buffer"}),
+}
+
+
+class Optimizers:
+    """One or several torch optimizers that share a model's parameters and step as one.
+
+    `peak_lr` is the highest rate of the whole, which the log tells; each group may have its own.
+    `owners` says which member moves a parameter.
+    """
+
+    def __init__(self, members: Sequence[Optimizer], *, peak_lr: float) -> None:
+        self.members = list(members)
+        self.peak_lr = peak_lr
+        self.owners: dict[Tensor, Optimizer] = {
+            parameter: member
+            for member in self.members
+            for group in member.param_groups
+            for parameter in group["params"]
+        }
+        for group in self.param_groups:
+            group[PEAK] = group["lr"]
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """All groups of all members."""
+        return [group for member in self.members for group in member.param_groups]
+
+    def set_lr_fraction(self, fraction: float) -> float:
+        """Set each group's rate to `fraction` of its highest and return that of the whole."""
+        for group in self.param_groups:
+            group["lr"] = group[PEAK] * fraction
+        return self.peak_lr * fraction
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient."""
+        for member in self.members:
+            member.step()
+
+    def zero_grad(self) -> None:
+        """Let all gradients go."""
+        for member in self.members:
+            member.zero_grad(set_to_none=True)
+
+    def forget(self) -> None:
+        """Stand where no step was taken yet."""
+        for member in self.members:
+            member.state.clear()
+        self.set_lr_fraction(1.0)
 
 
 def decay_groups(model: nn.Module) -> tuple[list[str], list[str]]:
-    """Return the names of the parameters with weight decay, and of those without."""
+    """Return the names of the parameters with weight decay, and of those without.
+
+    That is where the optimizer decays anything at all.
+    """
     named = dict(model.named_parameters())
     matrices = [name for name, p in named.items() if p.dim() >= 2]
     return matrices, [name for name in named if name not in set(matrices)]
 
 
-def build_optimizer(model: nn.Module, config: AdamW) -> Optimizer:
-    """Return AdamW over the two groups of `decay_groups`; one without members is left out."""
-    named = dict(model.named_parameters())
-    matrices, vectors = decay_groups(model)
+def hidden_matrices(model: nn.Module) -> list[str]:
+    """Return the names of the matrices inside blocks: neither embedding, places nor output."""
+    named = model.named_parameters()
+    return [name for name, p in named if p.dim() == 2 and "blocks" in name.split(".")]
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
+    """Return the configured optimizer over all parameters of `model`.
+
+    Groups without parameters are left out, and so is Muon in a model without hidden matrices.
+    """
+    match config:
+        case AdamW():
+            members = [_adamw(model, config, [name for name, _ in model.named_parameters()])]
+        case Muon():
+            members = _muon(model, config)
+        case Adam():
+            members = [
+                torch.optim.Adam(
+                    model.parameters(),
+                    lr=config.lr,
+                    betas=(config.beta1, config.beta2),
+                    eps=config.eps,
+                    fused=_can_fuse(model),
+                )
+            ]
+        case SGD():
+            members = [
+                torch.optim.SGD(
+                    model.parameters(),
+                    lr=config.lr,
+                    momentum=config.momentum,
+                    nesterov=config.nesterov,
+                )
+            ]
+    return Optimizers(members, peak_lr=config.lr)
+
+
+def _adamw(model: nn.Module, config: AdamW | Muon, names: Sequence[str]) -> Optimizer:
+    """Return AdamW over those parameters."""
+    named, wanted = dict(model.named_parameters()), set(names)
     groups = [
-        {"params": [named[n] for n in matrices], "weight_decay": config.weight_decay},
-        {"params": [named[n] for n in vectors], "weight_decay": 0.0},
+        {"params": [named[name] for name in group if name in wanted], "weight_decay": decay}
+        for group, decay in zip(decay_groups(model), (config.weight_decay, 0.0), strict=True)
     ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
         lr=config.lr,
         betas=(config.beta1, config.beta2),
         eps=config.eps,
-        fused=True,
+        fused=_can_fuse(model),
     )
 
 
-def group_settings(optimizer: Optimizer) -> list[dict[str, Any]]:
+def _muon(model: nn.Module, config: Muon) -> list[Optimizer]:
+    """Return Muon over the hidden matrices and AdamW over the rest."""
+    named, hidden = dict(model.named_parameters()), hidden_matrices(model)
+    rest = _adamw(model, config, [name for name in named if name not in set(hidden)])
+    if not hidden:
+        return [rest]
+    muon = torch.optim.Muon(
+        [named[name] for name in hidden],
+        lr=config.muon_lr,
+        weight_decay=config.weight_decay,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        ns_steps=config.ns_steps,
+        adjust_lr_fn="original",
+    )
+    return [muon, rest]
+
+
+def _can_fuse(model: nn.Module) -> bool:
+    return next(model.parameters()).device.type in FUSED_ON
+
+
+def group_settings(optimizers: Optimizers) -> list[dict[str, Any]]:
     """Return what is set for each group of parameters, as JSON values, without the parameters."""
     return [
         {name: value for name, value in group.items() if name != "params"}
-        for group in optimizer.param_groups
+        for group in optimizers.param_groups
     ]
 
 
-def state_tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """Return the optimizer's memory, one tensor for each `<parameter>/<state>`."""
+def state_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]:
+    """Return the optimizers' memory, one tensor for each `<parameter>/<state>`."""
     return {
         f"{name}/{key}": value
         for name, parameter in model.named_parameters()
-        for key, value in optimizer.state[parameter].items()
+        for key, value in optimizers.owners[parameter].state.get(parameter, {}).items()
     }
 
 
-def restore_state(model: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give the optimizer the memory that `state_tensors` returned.
+def restore_state(model: nn.Module, optimizers: Optimizers, tensors: Mapping[str, Tensor]) -> None:
+    """Give the optimizers the memory that `state_tensors` returned.
 
-    Raises `CheckpointError` when a name or a shape is not that of this model.
+    Raises `CheckpointError`, before anything is changed, when a name or a shape is not that of
+    this model or the memory is not that of these optimizers.
     """
     named = dict(model.named_parameters())
+    found: dict[str, dict[str, Tensor]] = {}
     for full_name, tensor in tensors.items():
         name, _, key = full_name.rpartition("/")
         if name not in named:
@@ -75,4 +197,21 @@ def restore_state(model: nn.Module, optimizer: Optimizer, tensors: Mapping[str, 
                 f"the optimizer's state '{full_name}' has shape {list(tensor.shape)}, "
                 f"but this model needs {expected}"
             )
-        optimizer.state[named[name]][key] = tensor.clone()
+        found.setdefault(name, {})[key] = tensor
+    owners = {name: optimizers.owners[named[name]] for name in found}
+    for name, memory in found.items():
+        _check_memory(name, set(memory), owners[name])
+    for name, memory in found.items():
+        parameter = named[name]
+        owners[name].state[parameter] = {
+            key: tensor.to(parameter.device, copy=True) for key, tensor in memory.items()
+        }
+
+
+def _check_memory(name: str, keys: set[str], owner: Optimizer) -> None:
+    """Raise `CheckpointError` unless `keys` are all that `owner` remembers of a parameter."""
+    if keys != _MEMORY[type(owner)]:
+        raise CheckpointError(
+            f"the optimizer's state of '{name}' is {', '.join(sorted(keys))}, "
+            f"but {type(owner).__name__} keeps {', '.join(sorted(_MEMORY[type(owner)]))}"
+        )

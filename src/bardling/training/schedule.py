@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 
 from bardling.training.config import Schedule, TrainingConfig
+from bardling.training.plan import Plan
 
 CURVES: dict[Schedule, Callable[[float, float], float]] = {
     "constant": lambda p, floor: 1.0,
@@ -39,12 +40,12 @@ def lr_fraction(
     return CURVES[schedule](min(1.0, max(0.0, p)), floor)
 
 
-def lr_fraction_of_step(config: TrainingConfig, step: int, total_steps: int) -> float:
+def lr_fraction_of_step(config: TrainingConfig, step: int, plan: Plan) -> float:
     """Return the share of the highest learning rate that step `step` (from 0) uses."""
-    one_step = 1.0 / total_steps
+    progress, one_step = plan.progress(step)
     return lr_fraction(
         config.schedule,
-        step * one_step,
+        progress,
         warmup=config.warmup_fraction,
         floor=config.min_lr_fraction,
         one_step=one_step,

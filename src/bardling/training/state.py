@@ -1,10 +1,12 @@
 """Where a run stands between two steps, as a value: what a checkpoint's state.json holds."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bardling.errors import CheckpointError
+from bardling.machine.conditions import Conditions
 from bardling.training.step import StepResult
 
 
@@ -12,10 +14,8 @@ from bardling.training.step import StepResult
 class RunState:
     """The counts that go on when a run does. No torch here."""
 
-    threads: int
-    """Threads used; another number may round differently."""
-    torch_version: str
-    """Build of torch, which may round differently too."""
+    conditions: Conditions
+    """What the bits depend on besides the settings."""
     step: int = 0
     """Optimizer steps done."""
     tokens: int = 0
@@ -31,13 +31,20 @@ class RunState:
     """Validations in a row that brought no new best."""
     failures: int = 0
     """Steps in a row whose loss or gradient was not finite."""
+    validated: int = -1
+    """The step at which the last validation was; it may still be due at `step`."""
+    latest: Mapping[str, float | None] = field(default_factory=dict)
+    """Figures of the last step, as the log has them."""
+    loss_scale: Mapping[str, Any] = field(default_factory=dict)
+    """Where fp16's loss scale stood; empty in other precisions."""
 
     @classmethod
     def from_json(cls, values: Any) -> "RunState":
         """Read what a checkpoint holds; the optimizer's groups follow from the config."""
         try:
-            return cls(**{k: v for k, v in values.items() if k != "optimizer_groups"})
-        except (AttributeError, TypeError) as error:
+            known = {k: v for k, v in values.items() if k != "optimizer_groups"}
+            return cls(**{**known, "conditions": Conditions(**values["conditions"])})
+        except (AttributeError, KeyError, TypeError) as error:
             raise CheckpointError(f"state.json does not say where a run stood: {error}") from error
 
     def after_step(self, result: StepResult, seconds: float) -> "RunState":
@@ -47,7 +54,7 @@ class RunState:
             step=result.step,
             tokens=self.tokens + result.tokens,
             seconds=self.seconds + seconds,
-            failures=0 if result.applied else self.failures + 1,
+            failures=result.failures,
         )
 
     def after_validation(self, val_loss: float) -> "RunState":
@@ -59,13 +66,14 @@ class RunState:
         if known is not None and (self.best_val_loss is None or known < self.best_val_loss):
             return replace(
                 self,
+                validated=self.step,
                 val_loss=known,
                 best_step=self.step,
                 best_val_loss=known,
                 validations_since_best=0,
             )
         waited = self.validations_since_best + 1
-        return replace(self, val_loss=known, validations_since_best=waited)
+        return replace(self, validated=self.step, val_loss=known, validations_since_best=waited)
 
     @property
     def place(self) -> dict[str, int | float]:

@@ -19,3 +19,5 @@ class StepResult:
     """Targets in the batch."""
     applied: bool
     """False when loss or gradient was not finite and the weights were left alone."""
+    failures: int = 0
+    """Such steps in a row, this one included; those that only a loss scale made do not count."""

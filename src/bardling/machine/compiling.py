@@ -1,0 +1,65 @@
+"""torch.compile: when it pays, whether it can work here, and what to do when it does not.
+
+Compiling costs half a minute on a cold cache and some seconds on a warm one, and makes every
+later step shorter. Whether that pays is decided by sizes, not by a clock, so that the same run
+decides the same way again.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from bardling.machine.config import CompileWish
+
+WORTH_SECONDS = 600.0
+"""Shortest training, in seconds, that compiling shortens; measured in docs/performance.md."""
+
+NOMINAL_FLOPS = 3e11
+"""Arithmetic per second that a small model gets from two processor cores."""
+
+
+def find_compiler(device: torch.device) -> str | None:
+    """Return what torch.compile would write kernels for `device` with, or None."""
+    if device.type == "cuda":
+        return "triton" if find_spec("triton") else None
+    names = (os.environ.get("CXX"), "g++", "clang++")
+    return next((name for name in names if name and shutil.which(name)), None)
+
+
+def missing_compiler(device: torch.device) -> str | None:
+    """Return what torch.compile lacks to write kernels for `device`, or None."""
+    if find_compiler(device) is not None:
+        return None
+    if device.type == "cuda":
+        return "triton is not installed"
+    return "no C++ compiler is found (g++ or clang++)"
+
+
+def pick_compile(wish: CompileWish, device: torch.device, *, seconds: float) -> tuple[bool, str]:
+    """Return whether to compile, and why; `seconds` is how long the run is expected to train."""
+    if wish == "off":
+        return False, "as asked"
+    missing = missing_compiler(device)
+    if missing is not None:
+        return False, missing
+    if wish == "on":
+        return True, "as asked"
+    if device.type == "mps":
+        return False, "torch's compiler for mps is young"
+    if seconds < WORTH_SECONDS:
+        return False, "the run is too short to gain by it"
+    return True, "the run is long enough to gain by it"
+
+
+def expected_seconds(flops: int) -> float:
+    """Return roughly how long `flops` of training take a processor: an order of size, no more."""
+    return flops / NOMINAL_FLOPS
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` compiled for the exact shapes it will see, without autotuning."""
+    return torch.compile(function, dynamic=False)

@@ -1,0 +1,36 @@
+"""What a run asks of the machine, as a frozen value. No torch here.
+
+The defaults leave every choice to the machine. What it chose is kept with each checkpoint
+(`conditions.py`), so that a resumed run can do the same.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bardling.errors import ConfigError
+from bardling.fields import check_fields
+
+DeviceWish = Literal["auto", "cuda", "mps", "cpu"]
+PrecisionWish = Literal["auto", "bf16", "fp16", "fp32", "fp64"]
+CompileWish = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineConfig:
+    """Where and how a run computes."""
+
+    device: DeviceWish = "auto"
+    """Where to compute; auto takes the first there is of cuda, mps, cpu."""
+    precision: PrecisionWish = "auto"
+    """Numbers to multiply in: auto takes what the device does well; fp64 is for proofs."""
+    compile: CompileWish = "auto"
+    """Let torch.compile write the kernels; auto does where the run is long enough to gain by it."""
+    threads: int = 0
+    """Processor threads; 0 takes one for each core."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.threads < 0:
+            raise ConfigError(f"threads is {self.threads}; it must be at least 0")
+        if (self.device, self.precision) == ("mps", "fp64"):
+            raise ConfigError("mps has no float64; take --machine.device cpu for fp64")

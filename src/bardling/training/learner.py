@@ -1,0 +1,67 @@
+"""What learns: a model, its objective and its optimizer, on a machine.
+
+`BatchLoss` is the one small module that is compiled, and that several machines would wrap: a
+batch goes in, its summed loss comes out. `Learner` puts it beside the optimizer and the loss
+scale; the loop needs no more.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int32, Int64
+from torch import Tensor, nn
+
+from bardling.data.batches import Batch
+from bardling.machine.machine import Machine
+from bardling.model.gpt import GPT
+from bardling.training.objective import Objective
+from bardling.training.optimizers import Optimizers
+
+Loss = Callable[..., Any]
+"""(inputs, targets, row keys) → summed loss; see `BatchLoss.forward`."""
+
+
+class BatchLoss(nn.Module):
+    """An objective bound to its model, computed in the machine's precision."""
+
+    def __init__(self, model: GPT, objective: Objective, machine: Machine) -> None:
+        super().__init__()
+        self.model, self.objective, self.machine = model, objective, machine
+
+    def forward(
+        self,
+        inputs: Int64[Tensor, "batch time"],
+        targets: Int64[Tensor, "batch time"],
+        row_keys: Int32[Tensor, " batch"],
+    ) -> Float[Tensor, ""]:
+        """Return the summed loss of the batch."""
+        with self.machine.autocast():
+            return self.objective(
+                self.model, Batch(inputs=inputs, targets=targets, row_keys=row_keys)
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """All that changes when a step is taken, and what it takes to change it."""
+
+    model: GPT
+    optimizers: Optimizers
+    loss: Loss
+    """A `BatchLoss`, compiled or not."""
+    scale: torch.amp.GradScaler
+    machine: Machine
+
+    def backward(self, batch: Batch, n_targets: int) -> Tensor:
+        """Add the gradient of a batch's loss per target; return that loss, without gradient."""
+        batch = batch.to(self.machine.device)
+        loss = self.loss(batch.inputs, batch.targets, batch.row_keys) / n_targets
+        torch.autograd.backward(self.scale.scale(loss))
+        return loss.detach()
+
+    def unscale(self) -> None:
+        """Give the gradients their true size."""
+        for optimizer in self.optimizers.members:
+            self.scale.unscale_(optimizer)

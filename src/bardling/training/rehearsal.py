@@ -1,0 +1,73 @@
+"""Throwaway steps: to compile before the first real step, and to learn what a step costs.
+
+Nothing of them stays: weights are put back bit for bit, the optimizers forget, and batches are
+pure functions anyway. Only the kernels that torch.compile wrote remain.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from bardling.training.config import TrainingConfig
+from bardling.training.learner import Learner, Loss
+from bardling.training.loop import BatchSource, training_steps
+from bardling.training.plan import Plan
+
+WARM_STEPS = 2
+LEAST_STEPS = 5
+LEAST_SECONDS = 1.5
+
+
+def compile_learner(
+    learner: Learner,
+    compiled: Callable[[Loss], Loss],
+    batches: BatchSource,
+    config: TrainingConfig,
+    note: Callable[[str], None],
+) -> Learner:
+    """Return the learner with its loss compiled, forward and backward, for each shape it meets.
+
+    Where the compiler fails, `note` is told and the learner comes back as it was.
+    """
+    fast = replace(learner, loss=compiled(learner.loss))
+    try:
+        for rows in shapes(config):
+            fast.backward(batches(0, rows), 1)
+    except Exception as error:  # whatever a compiler may raise: training can do without it
+        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        note(f"torch.compile failed ({reason[:120]}); training goes on without it")
+        return replace(
+            learner,
+            machine=replace(learner.machine, compiled=False, compile_reason="the compiler failed"),
+        )
+    finally:
+        learner.optimizers.zero_grad()
+    return fast
+
+
+def step_seconds(learner: Learner, batches: BatchSource, config: TrainingConfig) -> float:
+    """Return the seconds of one step, measured on steps that leave no trace."""
+    saved = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
+    trial = replace(learner, scale=torch.amp.GradScaler(enabled=False))
+    steps = training_steps(trial, batches, config, Plan(total_steps=10_000))
+    try:
+        for _ in range(WARM_STEPS):
+            next(steps)
+        began, count = time.perf_counter(), 0
+        while count < LEAST_STEPS or time.perf_counter() - began < LEAST_SECONDS:
+            next(steps)
+            count += 1
+        return (time.perf_counter() - began) / count
+    finally:
+        learner.optimizers.forget()
+        with torch.no_grad():
+            for name, parameter in learner.model.named_parameters():
+                parameter.copy_(saved[name])
+
+
+def shapes(config: TrainingConfig) -> list[range]:
+    """Return rows of the first batch that show every shape its parts have."""
+    small, rest = divmod(config.batch_size, config.accumulate)
+    return [range(small)] + ([range(small + 1)] if rest else [])

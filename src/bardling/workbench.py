@@ -1,0 +1,190 @@
+"""What lies ready before the first step: tokens, model, optimizer, and the machine they are on.
+
+`Workbench` builds it from a run's folder and, on a resume, from its checkpoint; `rehearse`
+compiles, and works out how many steps a budget in time buys. What is done with it, step by step,
+is left to the trainer.
+"""
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+
+from bardling import storage
+from bardling.checkpoint import Checkpoint, load_weights
+from bardling.config import RunConfig
+from bardling.data.batches import Windows
+from bardling.data.token_file import open_tokens
+from bardling.errors import CheckpointError
+from bardling.evaluation.checks.finding import Finding
+from bardling.evaluation.checks.quick import quick_checks
+from bardling.evaluation.loss import evaluate
+from bardling.evaluation.samples import sample_text
+from bardling.evaluation.validation import Validation
+from bardling.machine.compiling import compiled, expected_seconds
+from bardling.machine.config import MachineConfig
+from bardling.machine.machine import Machine, choose_machine
+from bardling.machine.precision import loss_scale
+from bardling.model.gpt import GPT
+from bardling.model.size import count_parameters
+from bardling.pacing import Costs, Pace
+from bardling.run_folder import RunFolder
+from bardling.text.tokenizer_file import load_tokenizer
+from bardling.training.config import seconds_of_budget
+from bardling.training.learner import BatchLoss, Learner
+from bardling.training.objective import pretraining_loss
+from bardling.training.optimizers import build_optimizer, restore_state
+from bardling.training.plan import Plan
+from bardling.training.rehearsal import compile_learner, step_seconds
+
+FLOPS_PER_WEIGHT = 6  # of a training step, for each token: two forward, four backward
+REHEARSED_SAMPLE = 24  # tokens written to learn what a sample costs
+SAVED_BYTES_PER_SECOND = 1.5e8  # hashed, written, synced and read back
+SAVE_SECONDS = 0.05
+
+
+class Workbench:
+    """A run's tokens, model and optimizer on a machine; a checkpoint's, where there is one."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        note: Callable[[str], None],
+        checkpoint: Checkpoint | None,
+        *,
+        wishes: MachineConfig | None = None,
+    ) -> None:
+        self.run, self.note = run, note
+        self.config: RunConfig = run.config()
+        self.settings = settings = self.config.training
+        self.tokenizer = load_tokenizer(run.path)
+        self.train, self.val = (
+            open_tokens(run.tokens_path(split), tokenizer=self.tokenizer)
+            for split in ("train", "val")
+        )
+        self.windows = Windows(
+            tokens=self.train,
+            block_size=self.config.model.block_size,
+            batch_size=settings.batch_size,
+            order=self.config.data.order,
+            seed=settings.seed,
+            split="train",
+        )
+        self.batch_tokens = settings.batch_size * self.config.model.block_size
+        before = None if checkpoint is None else checkpoint.state.conditions
+        self.machine: Machine = choose_machine(
+            wishes or self.config.machine, train_seconds=self._expected_seconds(), before=before
+        )
+        self.learner = self._learner(checkpoint)
+        if before is not None and (changes := before.changes(self.machine.conditions)):
+            note(f"not bitwise what the uninterrupted run would be: {'; '.join(changes)}")
+
+    @property
+    def model(self) -> GPT:
+        """The model as it is; the compiled form shares its weights."""
+        return self.learner.model
+
+    @cached_property
+    def validation(self) -> Validation:
+        """The run's validations; their interval has to be known."""
+        return self._validation(self.config.eval_interval)
+
+    def rehearse(self, pace: Pace | None) -> None:
+        """Compile where that was chosen, and turn a budget in time into steps.
+
+        Leaves no trace but kernels and, for a budget in time, the steps in the run's config.
+        """
+        if self.machine.compiled:
+            self.learner = compile_learner(
+                self.learner, compiled, self.windows.batch, self.settings, self.note
+            )
+            self.machine = self.learner.machine
+        if pace is not None and not self.config.total_steps:
+            plan, interval = pace.first_plan(
+                self.costs,
+                lambda every: self._validation(every).subset_tokens or len(self.val),
+                self.settings.eval_interval_steps,
+            )
+            self.follow(plan, interval)
+
+    def quick_checks(self) -> list[Finding]:
+        """Look for common faults, at the price of a few forward passes."""
+        return quick_checks(self.model, self.tokenizer, self.windows, self.val)
+
+    def follow(self, plan: Plan, eval_interval: int) -> None:
+        """Write the steps of the run into its config."""
+        self.config = self.config.with_plan(plan, eval_interval)
+        storage.write_json(self.run.config_path, self.config.to_json())
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What steps, validations, samples and saves take here, measured without a trace."""
+        step = step_seconds(self.learner, self.windows.batch, self.settings)
+        validation = self._validation(1)
+        few = min(len(self.val) - 1, 4 * validation.batch_size * self.config.model.block_size)
+        n_bytes = 12 * sum(p.numel() for p in self.model.parameters())
+        return Costs(
+            step=step,
+            validated_token=self._evaluation_seconds(few, self.machine) / few,
+            whole=self._evaluation_seconds(few, None) / few * len(self.val),
+            sample=self._sample_seconds(),
+            save=SAVE_SECONDS + n_bytes / SAVED_BYTES_PER_SECOND,
+        )
+
+    def _evaluation_seconds(self, tokens: int, machine: Machine | None) -> float:
+        def measure() -> float:
+            began = time.perf_counter()
+            size = self._validation(1).batch_size
+            evaluate(self.model, self.val[: tokens + 1], batch_size=size, machine=machine)
+            return time.perf_counter() - began
+
+        return min(measure() for _ in range(2))
+
+    def _sample_seconds(self) -> float:
+        wanted = self.settings.sample_tokens
+        few = min(wanted, REHEARSED_SAMPLE)
+        if few == 0:
+            return 0.0
+        began = time.perf_counter()
+        sample_text(self.model, self.tokenizer, n_tokens=few, seed=self.settings.seed)
+        return (time.perf_counter() - began) * wanted / few
+
+    def _validation(self, eval_interval: int) -> Validation:
+        return Validation(
+            train=self.train,
+            val=self.val,
+            batch_size=-(-self.settings.batch_size // self.settings.accumulate),
+            interval_tokens=eval_interval * self.batch_tokens,
+            machine=self.machine,
+        )
+
+    def _expected_seconds(self) -> float:
+        """Return roughly how long the run will train, to decide by."""
+        seconds = seconds_of_budget(self.settings.budget)
+        if seconds is not None:
+            return seconds
+        weights = count_parameters(self.config.model).total
+        flops = FLOPS_PER_WEIGHT * weights * self.batch_tokens * self.config.total_steps
+        return expected_seconds(flops)
+
+    def _learner(self, checkpoint: Checkpoint | None) -> Learner:
+        """Build the model and its optimizer, at their beginning or as a checkpoint had them."""
+        machine, settings = self.machine, self.settings
+        model = GPT(self.config.model, seed=settings.seed).to(machine.device, machine.dtype)
+        optimizers = build_optimizer(model, self.config.optimizer)
+        scale = None
+        if checkpoint is not None:
+            if checkpoint.tokenizer.sha256 != self.tokenizer.sha256:
+                raise CheckpointError(
+                    f"{checkpoint.path} was written with another tokenizer than "
+                    f"{self.run.path} holds"
+                )
+            load_weights(model, checkpoint.weights, str(checkpoint.path))
+            restore_state(model, optimizers, checkpoint.optimizer)
+            scale = checkpoint.state.loss_scale
+        return Learner(
+            model=model,
+            optimizers=optimizers,
+            loss=BatchLoss(model, pretraining_loss, machine),
+            scale=loss_scale(machine.device, machine.precision, scale),
+            machine=machine,
+        )

@@ -1,0 +1,112 @@
+"""Stop a run at random moments, go on with it, and compare with the run that was left alone.
+
+    python tests/journeys/random_signals.py [N=20] [SEED=0]
+
+Each child trains compiled, in bf16, with Muon, dropout and accumulation; every fourth starts with
+an empty compiler cache. It gets SIGINT or SIGTERM at a random moment of its life, has to leave
+within 10 s by the documented code, and then goes on to its end. Prints one line for each, and at
+the end how long leaving took and whether all weights and logs agree. Too long for every test run.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from bardling.checkpoint import load_checkpoint
+from bardling.data.sums import sums
+from bardling.run_folder import RunFolder
+
+STEPS = 120
+LIMIT_SECONDS = 10
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+OPTIONS = (
+    *("--model.n-layer", "1", "--model.n-head", "2", "--model.n-embd", "32"),
+    *("--model.block-size", "32", "--model.dropout", "0.1", "--batch-size", "8"),
+    *("--accumulate", "2", "--optimizer", "muon", "--budget", f"{STEPS}steps"),
+    *("--eval-interval-steps", "4", "--sample-tokens", "40", "--log-interval-steps", "1"),
+    *("--machine.precision", "bf16", "--machine.compile", "on"),
+)
+
+
+def start(folder: Path, name: str, cache: str) -> subprocess.Popen[str]:
+    """Begin the run of that name, or go on with it when there is one."""
+    known = RunFolder(folder / "runs" / name).is_run()
+    words = ["--resume", str(folder / "runs" / name)] if known else [
+        str(folder / "sums.txt"), "--runs-dir", str(folder / "runs"), "--name", name, *OPTIONS,
+    ]  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "bardling", "train", *words],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(folder / cache)},
+    )  # fmt: skip
+
+
+def finish(folder: Path, name: str, cache: str) -> float:
+    """Let a run come to its end and return its seconds."""
+    began = time.monotonic()
+    with start(folder, name, cache) as child:
+        _, err = child.communicate()
+    if child.returncode:
+        raise SystemExit(f"{name} failed with {child.returncode}: {err}")
+    return time.monotonic() - began
+
+
+def same(folder: Path, name: str) -> bool:
+    """Tell whether a run ended with the weights and the log of the whole one."""
+    runs = [RunFolder(folder / "runs" / n) for n in ("whole", name)]
+    mine, other = (load_checkpoint(run.checkpoint_path(STEPS)) for run in runs)
+    timing = {"seconds", "tokens_per_second"}
+    logs = [
+        [{k: v for k, v in r.items() if k not in timing} for r in run.metrics()] for run in runs
+    ]
+    equal = [torch.equal(mine.weights[key], other.weights[key]) for key in mine.weights]
+    memory = [torch.equal(mine.optimizer[key], other.optimizer[key]) for key in mine.optimizer]
+    return all(equal) and all(memory) and logs[0] == logs[1]
+
+
+def main() -> None:
+    """Stop, go on, compare."""
+    count, seed = (int(word) for word in (sys.argv[1:] + ["20", "0"][len(sys.argv) - 1 :])[:2])
+    draw, rows = random.Random(seed), []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "sums.txt").write_text(sums(3, n_lines=400))
+        cold = finish(folder, "whole", "warm")
+        warm = finish(folder, "again", "warm")
+        print(f"whole run: {cold:.1f} s cold, {warm:.1f} s warm; agree: {same(folder, 'again')}")
+        for i in range(count):
+            cache, length = (f"cold{i}", cold) if i % 4 == 0 else ("warm", warm)
+            number = draw.choice([signal.SIGINT, signal.SIGTERM])
+            delay = draw.uniform(0.5, 0.97 * length)
+            with start(folder, f"run{i}", cache) as child:
+                time.sleep(delay)
+                began = time.monotonic()
+                child.send_signal(number)
+                _, err = child.communicate()
+            took = time.monotonic() - began
+            finish(folder, f"run{i}", cache)
+            ok = child.returncode == CODES[number] and took < LIMIT_SECONDS
+            row = {
+                "signal": number.name, "after_seconds": round(delay, 1), "cache": cache,
+                "leaving_seconds": round(took, 2), "code": child.returncode, "in_time": ok,
+                "resumed_exactly": same(folder, f"run{i}"), "said": err.strip()[:90],
+            }  # fmt: skip
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    slowest = max(row["leaving_seconds"] for row in rows)
+    print(
+        f"{sum(r['in_time'] for r in rows)} of {count} left in time with their code, the slowest "
+        f"after {slowest} s; {sum(r['resumed_exactly'] for r in rows)} resumed exactly"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""One process is a team that changes nothing."""
+
+import pytest
+import torch
+from torch import nn
+
+from bardling.machine.machine import plain_machine
+from bardling.machine.team import ALONE, Alone, Team
+
+
+def test_one_process_is_a_team():
+    assert isinstance(ALONE, Team) and isinstance(Alone(), Team)
+    assert not isinstance(object(), Team)
+    assert (ALONE.rank, ALONE.size) == (0, 1)
+    assert plain_machine().team is ALONE
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 32])
+def test_it_takes_all_rows(batch_size):
+    assert list(ALONE.rows(batch_size)) == list(range(batch_size))
+
+
+def test_its_gradients_are_the_whole_sum():
+    with_gradient, without = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    gradient = torch.tensor([1.0, float("nan"), -2.0])
+    with_gradient.grad = gradient.clone()
+    ALONE.add_gradients([with_gradient, without])
+    assert torch.equal(with_gradient.grad[[0, 2]], gradient[[0, 2]])
+    assert with_gradient.grad[1].isnan() and without.grad is None
+
+
+@pytest.mark.parametrize("value", [0, 5, 2.5, float("inf")])
+def test_a_number_is_its_own_total(value):
+    total = ALONE.total(value)
+    assert total == value and type(total) is type(value)

@@ -1,0 +1,269 @@
+"""A budget in time under a clock of our own: runs are played through with what things cost."""
+
+import math
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bardling.pacing import (
+    LEAVING_SECONDS,
+    SAFETY,
+    SLIP,
+    VALIDATION_SHARE,
+    VALIDATIONS,
+    Costs,
+    Pace,
+)
+from bardling.training.plan import Plan
+
+LAWS = settings(derandomize=True, deadline=None, max_examples=60)
+COSTS = Costs(step=0.1, validated_token=1e-5, sample=0.2, save=0.1, whole=1.0)
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pace_of(seconds: float, *, now: float = 0.0) -> Pace:
+    return Pace(seconds=seconds, began=0.0, clock=Clock(now))
+
+
+def whole_split(every: int) -> int:
+    """Return the tokens of a validation that always takes the whole split."""
+    return 8192
+
+
+def subset(every: int) -> int:
+    """Return the tokens of a validation that takes more when it comes more seldom."""
+    return min(100_000, max(8192, int(0.075 * every * 4096)))
+
+
+def look(pace: Pace, plan: Plan, step: int, trained: float, costs: Costs = COSTS) -> Plan | None:
+    """Look at the forecast when `step` steps took `trained` seconds, validations included."""
+    return pace.second_plan(plan, step, trained, costs)
+
+
+def run(pace, costs, subset_tokens=whole_split, wish=0, *, slower=None, looks=True):
+    """Play a run through, as the trainer does it; return its plans and the validated steps.
+
+    `slower` is what things cost, as a factor, after that many seconds; without `looks`, nobody
+    looks at the forecast on the way.
+    """
+    slower = slower or (lambda spent: 1.0)
+
+    def spend(seconds: float) -> None:
+        pace.clock.now += seconds * slower(pace.clock.now)
+
+    plan, every = pace.first_plan(costs, subset_tokens, wish)
+    plans, validated = [plan], [0]
+    validation = costs.validation(subset_tokens(every))
+    spend(validation)
+    began, step = pace.clock.now, 0
+    while step < plan.total_steps:
+        spend(costs.step)
+        step += 1
+        if step % every == 0 or step == plan.total_steps:
+            spend(validation)
+            validated.append(step)
+        trained = pace.clock.now - began
+        better = look(pace, plan, step, trained, costs) if looks else None
+        if better is not None and step < plan.total_steps:
+            plan = better
+            plans.append(plan)
+    spend(costs.whole)
+    return plans, every, validated
+
+
+@st.composite
+def many_costs(draw) -> tuple[float, float, Costs]:
+    """Return a budget, the seconds that are gone before the first plan, and what things cost."""
+    seconds = draw(st.floats(2.0, 3600.0))
+    share = st.floats(1e-9, 0.05)
+    costs = Costs(
+        step=seconds / draw(st.floats(2.0, 400.0)),
+        validated_token=draw(share) * seconds / 2e4,
+        sample=draw(share) * seconds,
+        save=draw(share) * seconds,
+        whole=draw(share) * seconds,
+    )
+    return seconds, draw(st.floats(0.0, 0.3)) * seconds, costs
+
+
+WISHES = st.one_of(st.just(0), st.integers(1, 500))
+# the last of 9 steps could be paid, but its validation not
+TIGHT = (11.0, 0.0, replace(COSTS, step=0.5, sample=0.9, whole=0.0))
+
+
+@pytest.mark.xfail(strict=True, reason="FAULT: a last step off the interval is validated unpaid")
+@LAWS
+@given(many_costs(), WISHES)
+@example(TIGHT, 4)
+def test_a_run_of_these_costs_takes_its_time_and_no_more(situation, wish):
+    seconds, gone, costs = situation
+    pace = pace_of(seconds, now=gone)
+    [plan], every, _ = run(pace, costs, wish=wish, looks=False)
+    one_validation = costs.validation(whole_split(every))
+    if plan.total_steps > 1:
+        assert pace.left >= -1e-6
+        assert pace.clock.now <= seconds
+    else:  # there is always one step, whatever it takes
+        least = gone + costs.step + 2 * one_validation + costs.whole
+        assert pace.clock.now == pytest.approx(least)
+    assert pace.left <= costs.step + one_validation + 1e-6
+
+
+@LAWS
+@given(many_costs(), WISHES)
+@example(TIGHT, 4)
+def test_whatever_validations_take_no_more_than_one_is_over_or_two_are_left(situation, wish):
+    seconds, gone, costs = situation
+    pace = pace_of(seconds, now=gone)
+    [plan], every, _ = run(pace, costs, subset, wish, looks=False)
+    one_validation = costs.validation(subset(every + 1))
+    if plan.total_steps > 1:
+        assert pace.left >= -one_validation - 1e-6
+    assert pace.left <= costs.step + 2 * one_validation + 1e-6
+
+
+@pytest.mark.xfail(strict=True, reason="FAULT: steps and validations are averaged together")
+@LAWS
+@given(many_costs(), WISHES)
+@example(TIGHT, 4)
+def test_a_run_whose_costs_came_true_keeps_its_steps(situation, wish):
+    seconds, gone, costs = situation
+    plans, _, _ = run(pace_of(seconds, now=gone), costs, subset, wish)
+    assert plans[-1].total_steps == plans[0].total_steps
+
+
+def test_the_time_left_is_counted_from_when_the_user_began_to_wait():
+    pace = Pace(seconds=300.0, began=1000.0, clock=Clock(1007.0))
+    assert pace.left == pytest.approx(300.0 * (1 - SAFETY) - LEAVING_SECONDS - 7.0)
+    assert Pace(seconds=1.0, began=0.0).clock is time.perf_counter
+
+
+@pytest.mark.parametrize("gone", [0.0, 9.0, 10.0, 1e6])
+@pytest.mark.parametrize("wish", [0, 5])
+def test_there_is_always_one_step_even_when_the_budget_is_gone(gone, wish):
+    plan, every = pace_of(10.0, now=gone).first_plan(replace(COSTS, step=60.0), subset, wish)
+    assert plan == Plan(total_steps=1) and every == (wish or 1)
+
+
+@LAWS
+@given(st.integers(1, 1000))
+def test_the_wish_for_an_interval_is_heeded(wish):
+    _, every = pace_of(60.0).first_plan(COSTS, subset, wish)
+    assert every == wish
+
+
+def test_without_a_wish_cheap_validations_come_ten_times():
+    plans, _, validated = run(pace_of(600.0), COSTS)
+    assert len(validated) - 1 in (VALIDATIONS, VALIDATIONS + 1)  # and one at the end
+    assert 600.0 * (1 - SAFETY) - 6 < plans[0].total_steps * COSTS.step + 11 * 0.46 < 600.0
+
+
+@pytest.mark.parametrize(("sample", "count"), [(2.0, 10), (10.0, 4), (20.0, 2), (30.0, 1)])
+def test_dear_validations_come_seldom(sample, count):
+    costs = replace(COSTS, sample=sample)
+    _, _, validated = run(pace_of(600.0), costs)
+    assert len(validated) - 1 in (count, count + 1)
+    assert count * costs.validation(8192) <= VALIDATION_SHARE * 600.0
+
+
+@pytest.mark.xfail(strict=True, reason="FAULT: the interval is rounded down, so more come")
+@LAWS
+@given(many_costs())
+@example((60.0, 0.0, replace(COSTS, step=3.5)))
+def test_validations_take_their_share_and_no_more(situation):
+    seconds, gone, costs = situation
+    _, every, validated = run(pace_of(seconds, now=gone), costs)
+    later = len(validated) - 1  # that of step 0 belongs to the start
+    assert later <= VALIDATIONS
+    if later > 1:
+        assert later * costs.validation(whole_split(every)) <= VALIDATION_SHARE * seconds
+
+
+def halfway(pace: Pace) -> Pace:
+    """Return the pace when the first half of its seconds has just passed."""
+    pace.clock.now = pace.seconds / 2
+    return pace
+
+
+def test_a_forecast_that_comes_true_is_left_alone():
+    pace = halfway(pace_of(100.0))
+    left = pace.left - COSTS.whole
+    plan = Plan(total_steps=500 + round(left / 0.1))
+    assert look(pace, plan, 500, 50.0) is None
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1.0])
+def test_only_a_forecast_that_slipped_is_put_right(factor):
+    pace = halfway(pace_of(100.0))
+    fitting = 500 + round((pace.left - COSTS.whole) / 0.1)
+    slack = round(SLIP * 100.0 / 0.1)
+    near, far = (fitting + round(factor * (slack + more)) for more in (-1, 1))
+    assert look(pace, Plan(total_steps=near), 500, 50.0) is None
+    better = look(pace, Plan(total_steps=far), 500, 50.0)
+    assert better is not None and abs(better.total_steps - fitting) <= 1
+    assert (better.replanned_at, better.first_total_steps) == (500, far)
+
+
+def test_a_plan_is_put_right_once_at_most():
+    pace = halfway(pace_of(100.0))
+    better = look(pace, Plan(total_steps=2000), 500, 50.0)
+    assert better is not None
+    pace.clock.now = 80.0
+    assert look(pace, better, 600, 80.0) is None
+
+
+def test_before_half_of_the_time_nothing_is_put_right():
+    pace = pace_of(100.0, now=40.0)
+    assert look(pace, Plan(total_steps=9999), 500, 40.0) is None
+    assert look(halfway(pace), Plan(total_steps=9999), 500, 50.0) is not None
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_one_step_tells_too_little_to_plan_by(step):
+    pace = pace_of(100.0, now=90.0)
+    assert look(pace, Plan(total_steps=9999), step, 90.0) is None
+
+
+@pytest.mark.parametrize("now", [95.0, 99.0, 150.0])
+def test_when_the_time_is_gone_one_more_step_is_taken(now):
+    pace = pace_of(100.0, now=now)
+    better = look(pace, Plan(total_steps=9999), 10, now, replace(COSTS, whole=9.0))
+    assert better is not None and better.total_steps == 11
+
+
+@LAWS
+@given(st.floats(0.6, 1.9), st.integers(50, 500))
+def test_a_machine_that_is_slower_or_faster_than_measured_ends_near_the_budget(factor, steps):
+    costs = replace(COSTS, step=100.0 / steps)
+    pace = pace_of(100.0)
+    plans, every, _ = run(pace, costs, slower=lambda spent: factor)
+    one = factor * (costs.step + costs.validation(whole_split(every)))
+    assert len(plans) <= 2
+    assert abs(pace.left) <= SLIP * 100.0 + 2 * one
+
+
+@pytest.mark.xfail(strict=True, reason="FAULT: the pace of the whole run hides that of the end")
+@pytest.mark.parametrize("when", [0.25, 0.4, 0.5])
+@pytest.mark.parametrize("factor", [0.67, 1.5])
+def test_a_machine_whose_pace_changes_on_the_way_ends_near_the_budget(when, factor):
+    pace = pace_of(100.0)
+    plans, _, _ = run(pace, COSTS, slower=lambda spent: factor if spent > when * 100.0 else 1.0)
+    assert len(plans) == 2
+    assert abs(pace.left) <= 0.05 * 100.0
+
+
+def test_a_validation_costs_both_losses_a_sample_and_a_checkpoint():
+    assert COSTS.validation(1000) == pytest.approx(2 * 1000 * 1e-5 + 0.2 + 0.1)
+    assert math.isclose(COSTS.validation(0), 0.3)
