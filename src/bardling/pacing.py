@@ -1,22 +1,25 @@
 """A budget in time: how many steps it buys, worked out once before the first of them.
 
 The time is what the user waits for the whole command: start, compiling, steps, validations,
-samples, saves and the last measurement. What each costs is measured on throwaway steps. Halfway
-the forecast is looked at, and put right once if it slipped. Both numbers go into the run's
-config, so that a resumed run takes exactly the steps of the uninterrupted one.
+samples, saves and the last measurement. What each costs is measured on throwaway steps. When more
+than half is spent the forecast is watched, and put right once if it slipped. Both numbers go into
+the run's config, so that a resumed run takes exactly the steps of the uninterrupted one.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bardling.training.plan import Plan
 
 VALIDATIONS = 10  # of a run with no other wish
 VALIDATION_SHARE = 0.08  # of the time, for validations with their samples and saves
 SLIP = 0.02  # of the budget; a forecast further off is put right
+LOOK_FROM = 0.6  # of the time or the steps: what is left then can slip less
+WATCHED = 0.2  # of the budget: the last part, by which the pace is judged
+CONFIRMED = 0.06  # of the budget: how long a slip has to last
 LEAVING_SECONDS = 0.4  # from the last line to the shell's prompt
-SAFETY = 0.01  # of the budget, kept for what nobody measured
+SAFETY = 0.02  # of the budget, kept for what nobody measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +39,37 @@ class Costs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """How long a run takes if everything costs what was measured."""
+
+    costs: Costs
+    every: int
+    """Steps between validations."""
+    validation: float
+    """Seconds of one of them."""
+
+    def until(self, step: int) -> float:
+        """Return the seconds until a step on the way is done, with its validation if it has one."""
+        return step * self.costs.step + step // self.every * self.validation
+
+    def seconds(self, steps: int) -> float:
+        """Return the seconds of a run of so many steps, which ends with a validation."""
+        return steps * self.costs.step + -(-steps // self.every) * self.validation
+
+
+@dataclass(kw_only=True)
 class Pace:
     """A number of seconds to be spent, counted from when the user began to wait."""
 
     seconds: float
     began: float
-    """When that was, by `time.perf_counter`."""
+    """When that was, by `clock`."""
     clock: Callable[[], float] = time.perf_counter
+    forecast: Forecast | None = None
+    marks: list[tuple[float, float]] = field(default_factory=list)
+    """Moments since the last look that counts, and how long getting there should have taken."""
+    suspected: float | None = None
+    """When a slip was first seen that is not confirmed yet."""
 
     @property
     def left(self) -> float:
@@ -62,32 +89,54 @@ class Pace:
         share = int(VALIDATION_SHARE * left / costs.validation(subset_tokens(1)))
         count = min(VALIDATIONS, max(1, share))
 
-        def interval(steps: int) -> int:
-            return eval_interval_steps or max(1, steps // count)
-
-        def seconds(steps: int) -> float:
-            every = interval(steps)
-            return steps * costs.step + (1 + steps // every) * costs.validation(
-                subset_tokens(every)
+        def forecast(steps: int) -> Forecast:
+            every = eval_interval_steps or -(-steps // count)
+            return Forecast(
+                costs=costs, every=every, validation=costs.validation(subset_tokens(every))
             )
 
-        low, high = 1, max(2, int(left / costs.step) + 1)
-        while low + 1 < high:
-            middle = (low + high) // 2
-            low, high = (middle, high) if seconds(middle) <= left else (low, middle)
-        return Plan(total_steps=low), interval(low)
+        def seconds(steps: int) -> float:  # with the validation at step 0
+            return forecast(steps).validation + forecast(steps).seconds(steps)
 
-    def second_plan(self, plan: Plan, step: int, trained: float, costs: Costs) -> Plan | None:
-        """Return a better plan at half the time, or None while the first one will do.
+        steps = _most(lambda n: seconds(n) <= left, 1, int(left / costs.step) + 1)
+        self.forecast = forecast(steps)
+        return Plan(total_steps=steps), self.forecast.every
 
-        `trained` are the seconds since the first step, validations included, in which `step`
-        steps were taken.
+    def second_plan(self, plan: Plan, step: int) -> Plan | None:
+        """Look at the time after `step` steps; return a better plan, or None if this one will do.
+
+        A slip has to last for a while; the pace of that while is then taken for the rest.
         """
-        if plan.replanned_at or self.left > self.seconds / 2 or step < 2:
+        if self.forecast is None or plan.replanned_at or step >= plan.total_steps:
             return None
-        left = self.left - costs.whole
-        per_step = trained / step
-        missing = (plan.total_steps - step) * per_step - left
+        now, expected = self.clock(), self.forecast.until(step)
+        since = max(now - WATCHED * self.seconds, self.suspected or 0.0)
+        self.marks = [m for m in self.marks if m[0] >= since] + [(now, expected)]
+        then, before = self.marks[0]
+        early = self.left > (1.0 - LOOK_FROM) * self.seconds
+        if early and expected < LOOK_FROM * self.forecast.seconds(plan.total_steps):
+            return None
+        if expected <= before or now <= then:
+            return None
+        slower = (now - then) / (expected - before)
+        rest = (self.left - slower * self.forecast.costs.whole) / slower
+        missing = slower * (self.forecast.seconds(plan.total_steps) - expected - rest)
         if abs(missing) <= SLIP * self.seconds:
-            return None
-        return plan.replanned(step, step + max(1, int(left / per_step)))
+            self.suspected = None
+        elif self.suspected is None:
+            self.suspected, self.marks = now, [(now, expected)]
+        elif now - self.suspected >= CONFIRMED * self.seconds:
+            fits, longest = self.forecast, step + 1 + int(max(0.0, rest) / self.forecast.costs.step)
+            return plan.replanned(
+                step, _most(lambda n: fits.seconds(n) - expected <= rest, step + 1, longest)
+            )
+        return None
+
+
+def _most(fits: Callable[[int], bool], least: int, most: int) -> int:
+    """Return the largest number between two that fits, the least where none does."""
+    low, high = least, max(least, most) + 1
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

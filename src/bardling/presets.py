@@ -44,7 +44,7 @@ LECTURE_ASSUMPTIONS = (
     "betas 0.9 and 0.999, weight decay 0.01 (torch's defaults), on matrices only",
 )
 SHAKESPEARE_MINUTE = {
-    "block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "batch_size": 16,
+    "block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "batch_size": 32,
 }  # fmt: skip
 SHAKESPEARE_TEN_MINUTES = {
     "block_size": 256, "n_layer": 6, "n_head": 4, "n_embd": 256, "dropout": 0.1, "batch_size": 8,

@@ -58,9 +58,9 @@ class Trainer:
         self.bench = Workbench(run, watcher.note, checkpoint, wishes=wishes)
         self.settings = self.bench.settings
         seconds = seconds_of_budget(self.settings.budget)
-        timed = seconds is not None and checkpoint is None  # a resumed run keeps its steps
+        known = self.bench.config.total_steps > 0  # a resumed run keeps its steps
         start = time.perf_counter() if began is None else began
-        self.pace = Pace(seconds=seconds, began=start) if timed and seconds else None
+        self.pace = None if seconds is None or known else Pace(seconds=seconds, began=start)
         self.meter, self.stop = Meter(), StopRequest()
         self.step_seconds = 0.0
         conditions = self.bench.machine.conditions
@@ -85,8 +85,7 @@ class Trainer:
                 self._prepare()
                 if self._validation_pending():
                     self._validate()
-                    if self.saved_step < self.state.step:
-                        self._save()
+                    self._save()
                 self._finish(self._steps())
             except Leave:
                 self._leave()
@@ -111,7 +110,7 @@ class Trainer:
 
     def _steps(self) -> str:
         """Take steps until the budget is spent or patience is; return which."""
-        began, steps = time.perf_counter(), self._from_here()
+        steps = self._from_here()
         while not self._out_of_patience():
             if (result := self._next(steps)) is None:
                 return "budget"
@@ -123,7 +122,7 @@ class Trainer:
                 self._save()
             if self.stop:
                 self._leave()
-            if self._replanned(time.perf_counter() - began):
+            if self._replanned():
                 steps = self._from_here()
         return "early"
 
@@ -146,13 +145,12 @@ class Trainer:
         self.step_seconds = time.perf_counter() - began
         return result
 
-    def _replanned(self, trained: float) -> bool:
+    def _replanned(self) -> bool:
         """Put the steps of a budget in time right, once, and tell whether that was done."""
         if self.pace is None:
             return False
-        step, plan = self.state.step, self.config.plan
-        better = self.pace.second_plan(plan, step, trained, self.bench.costs)
-        if better is None or step >= plan.total_steps:
+        better = self.pace.second_plan(self.config.plan, self.state.step)
+        if better is None:
             return False
         self.bench.follow(better, self.config.eval_interval)
         self.watcher.replanned(better.total_steps)
@@ -160,7 +158,7 @@ class Trainer:
 
     def _leave(self) -> None:
         """Save what is not saved and end, as the signal asked."""
-        if self.saved_step < self.state.step and self.state.step:
+        if self.state.step and self.saved_step < self.state.step:
             self._save()
         where = (
             f"stopped at step {self.state.step} of {self.config.total_steps}, saved"
@@ -230,15 +228,16 @@ class Trainer:
         self.watcher.validated(record, best=self.state.best_step == self.state.step)
 
     def _save(self) -> None:
-        """Write a checkpoint of this step, then let old ones go."""
-        save_checkpoint(
-            self.run.checkpoint_path(self.state.step),
-            model=self.bench.model,
-            optimizer=self.bench.learner.optimizers,
-            config=self.config,
-            tokenizer=self.bench.tokenizer,
-            state=self.state,
-        )
+        """Write a checkpoint of this step where there is none, then let old ones go."""
+        if self.saved_step < self.state.step:
+            save_checkpoint(
+                self.run.checkpoint_path(self.state.step),
+                model=self.bench.model,
+                optimizer=self.bench.learner.optimizers,
+                config=self.config,
+                tokenizer=self.bench.tokenizer,
+                state=self.state,
+            )
         self.saved_step = self.state.step
         newest = self.run.steps()[-self.settings.keep_last :]
         kept = {0, self.state.best_step, *self.settings.keep_at, *newest}

@@ -23,6 +23,7 @@ from bardling.evaluation.validation import Validation
 from bardling.machine.compiling import compiled, expected_seconds
 from bardling.machine.config import MachineConfig
 from bardling.machine.machine import Machine, choose_machine
+from bardling.machine.memory import keep_freed_memory
 from bardling.machine.precision import loss_scale
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
@@ -53,6 +54,7 @@ class Workbench:
         *,
         wishes: MachineConfig | None = None,
     ) -> None:
+        keep_freed_memory()
         self.run, self.note = run, note
         self.config: RunConfig = run.config()
         self.settings = settings = self.config.training

@@ -4,7 +4,7 @@ import pytest
 
 import bardling
 from bardling.cli import train as train_verb
-from bardling.presets import shakespeare
+from bardling.presets import demo
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon
 
 MUON = ("--optimizer", "muon")
@@ -12,12 +12,12 @@ MUON = ("--optimizer", "muon")
 
 @pytest.fixture
 def optimizer_of(cli, monkeypatch):
-    """Return the optimizer with which `bardling train shakespeare` would train."""
+    """Return the optimizer with which `bardling train demo` would train."""
     given = []
     monkeypatch.setattr(bardling, "train_config", lambda config, **_: given.append(config))
 
     def call(*words: object):
-        done = cli("train", "shakespeare", *words)
+        done = cli("train", "demo", *words)
         assert done.code == 0, done.err
         return given.pop().optimizer
 
@@ -27,9 +27,9 @@ def optimizer_of(cli, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ((), shakespeare().config.optimizer),
-        (("--optimizer", "adamw"), shakespeare().config.optimizer),
-        (("--optimizer.beta2", 0.9), AdamW(lr=2e-3, beta2=0.9)),
+        ((), demo().config.optimizer),
+        (("--optimizer", "adamw"), demo().config.optimizer),
+        (("--optimizer.beta2", 0.9), AdamW(lr=3e-3, beta2=0.9)),
         (("--optimizer", "muon"), Muon()),
         (("--optimizer=muon", "--optimizer.muon-lr", 0.01), Muon(muon_lr=0.01)),
         (("--optimizer.muon_lr", 0.01, "--optimizer", "muon"), Muon(muon_lr=0.01)),
@@ -47,8 +47,8 @@ def test_word_and_numbers(optimizer_of, words, expected):
 
 
 def test_where_the_preset_has_muon_its_options_need_no_word(optimizer_of, monkeypatch):
-    config = shakespeare().config.with_overrides(optimizer="muon", lr=0.5)
-    monkeypatch.setattr(train_verb, "config_for", lambda target: config)
+    config = demo().config.with_overrides(optimizer="muon", lr=0.5)
+    monkeypatch.setattr(train_verb, "config_for", lambda target, budget: config)
     assert optimizer_of("--optimizer.muon-lr", 0.01) == Muon(lr=0.5, muon_lr=0.01)
     assert optimizer_of("--optimizer", "muon") == Muon(lr=0.5)
     assert optimizer_of("--optimizer", "adamw") == AdamW()
@@ -71,13 +71,13 @@ def test_where_the_preset_has_muon_its_options_need_no_word(optimizer_of, monkey
     ],
 )
 def test_what_is_refused(cli, words, code, said):
-    done = cli("train", "shakespeare", *words)
+    done = cli("train", "demo", *words)
     assert done.code == code and done.err.count("\n") == 1
     assert done.err.startswith("bardling: ") and said in done.err
 
 
 def test_help_lists_the_choices_and_the_options_of_the_one_chosen(cli):
-    plain, muon = (cli("train", "sums", *words, "--help").out for words in ((), MUON))
+    plain, muon = (cli("train", "demo", *words, "--help").out for words in ((), MUON))
     for shown in (plain, muon):
         assert "--optimizer adamw|muon|adam|sgd" in shown
         for word, meaning in (("muon", "Jordan 2024"), ("adam", "Kingma"), ("sgd", "Stochastic")):

@@ -80,7 +80,7 @@ def child(text: Path, folder: Path, stops: dict[str, int], settings: dict, *, ag
     return done.stdout.split()
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(scope="module", params=["plain", "half"])
 def folder(request, tmp_path_factory) -> Path:
     """Return a folder with runs that were stopped and went on, beside those that were not."""
     folder, settings = tmp_path_factory.mktemp("resume"), WAYS[request.param]
@@ -91,10 +91,22 @@ def folder(request, tmp_path_factory) -> Path:
     going_on = {**dict.fromkeys(names, 0), "twice": 17}
     assert child(text, folder, going_on, settings, again=True) == ["130"]
     assert child(text, folder, {"twice": 0}, settings, again=True) == []
-    if request.param == "fast":  # and another whole run in a process of its own
-        assert child(text, folder, {"again": 0}, settings, again=False) == []
-        compare_weights(folder, "again")
     return folder
+
+
+def test_compiled_in_bf16_a_run_is_the_same_bits_however_often_it_is_stopped(tmp_path):
+    text, settings = write_text(tmp_path, n_lines=60), WAYS["fast"]
+    first, *later = STOPS
+    both = {"whole": 0, "stopped": first}
+    assert child(text, tmp_path, both, settings, again=False) == ["130"]
+    for step in later:  # each in a new process, from where the one before was stopped
+        assert child(text, tmp_path, {"stopped": step}, settings, again=True) == ["130"]
+    assert child(text, tmp_path, {"stopped": 0}, settings, again=True) == []
+    assert child(text, tmp_path, {"again": 0}, settings, again=False) == []
+    compare_weights(tmp_path, "stopped")
+    compare_weights(tmp_path, "again")
+    assert load_checkpoint(tmp_path / "whole/checkpoints/step-000024").state.conditions.compiled
+    compare_logs(tmp_path, "stopped")
 
 
 def compare_weights(folder: Path, name: str) -> None:
@@ -116,6 +128,10 @@ def test_weights_and_optimizer_are_the_same_bits(folder: Path, name: str):
 
 @pytest.mark.parametrize("name", [*(f"stop{step}" for step in STOPS), "twice"])
 def test_the_log_reads_as_if_nothing_had_happened(folder: Path, name: str):
+    compare_logs(folder, name)
+
+
+def compare_logs(folder: Path, name: str) -> None:
     timing = ("seconds", "tokens_per_second")
 
     def read(run: str) -> list[dict]:

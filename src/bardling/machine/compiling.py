@@ -61,5 +61,10 @@ def expected_seconds(flops: int) -> float:
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function` compiled for the exact shapes it will see, without autotuning."""
+    """Return `function` compiled for the exact shapes it will see, without autotuning.
+
+    What was compiled before is forgotten: after eight models in one process torch would otherwise
+    go on uncompiled, with no more than a warning.
+    """
+    torch.compiler.reset()
     return torch.compile(function, dynamic=False)

@@ -36,7 +36,8 @@ def orthogonal_flops(config: ModelConfig, *, iterations: int) -> int:
     the result by itself, and that by the matrix: 4 m^2 n + 2 m^3.
     """
     sides = [sorted(shape) for shape in hidden_shapes(config)]
-    return iterations * sum(4 * m * m * n + 2 * m**3 for m, n in sides)
+    one_block = sum(4 * m * m * n + 2 * m**3 for m, n in sides)
+    return iterations * config.n_layer * one_block
 
 
 def token_seconds(

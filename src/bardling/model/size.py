@@ -67,7 +67,7 @@ def count_parameters(config: ModelConfig) -> Parameters:
 
 
 def hidden_shapes(config: ModelConfig) -> list[tuple[int, int]]:
-    """Return the shapes, (out, in), of the matrices inside the blocks, which Muon moves."""
+    """Return the shapes, (out, in), of one block's matrices, which Muon moves."""
     width, inner = config.n_embd, config.feedforward_width
     queries, keys = config.attention_width, config.kv_heads * config.head_width
     shapes: list[tuple[int, int]] = []
@@ -78,7 +78,7 @@ def hidden_shapes(config: ModelConfig) -> list[tuple[int, int]]:
     if config.feedforward != "none":
         ups = 2 if config.feedforward == "swiglu" else 1
         shapes += [(inner, width)] * ups + [(width, inner)]
-    return shapes * config.n_layer
+    return shapes
 
 
 def training_memory(
@@ -104,7 +104,8 @@ def training_memory(
     per_token = config.n_layer * (_attention_kept(config) + _feedforward_kept(config))
     per_token += _ends_kept(config)
     weights = count_parameters(config).total * FLOAT_BYTES
-    hidden = sum(math.prod(shape) for shape in hidden_shapes(config)) * FLOAT_BYTES
+    in_block = sum(math.prod(shape) for shape in hidden_shapes(config))
+    hidden = config.n_layer * in_block * FLOAT_BYTES
     fewer = 0 if hidden_states is None else optimizer_states - hidden_states
     return Memory(
         weights=weights,
