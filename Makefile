@@ -4,15 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test check bench clean
+.PHONY: demo test slow check bench clean
 
 demo: $(READY)  ## train for about a minute on text the package makes itself, then write some
 	@$(BIN)/bardling train demo --resume auto --name demo
 	@$(BIN)/bardling generate demo --max-new-tokens 400 --temperature 0.5
 
-test: $(READY)  ## all tests, with coverage of src
+test: $(READY)  ## all quick tests; with COVER=1 also how much of src they reach
 	@# One thread for each of the two workers: teams of threads on shared cores wait for each other.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(if $(COVER),--cov --cov-report=term)
+
+slow: $(READY)  ## the tests that wait for a compiler
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
 check: $(READY)  ## style, types, layers
 	$(BIN)/ruff check src tests benchmarks

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_compiling_and_accumulating_change_no_result(tmp_path):
     kept = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(

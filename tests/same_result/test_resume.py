@@ -80,7 +80,7 @@ def child(text: Path, folder: Path, stops: dict[str, int], settings: dict, *, ag
     return done.stdout.split()
 
 
-@pytest.fixture(scope="module", params=["plain", "half"])
+@pytest.fixture(scope="module", params=["plain", pytest.param("half", marks=pytest.mark.slow)])
 def folder(request, tmp_path_factory) -> Path:
     """Return a folder with runs that were stopped and went on, beside those that were not."""
     folder, settings = tmp_path_factory.mktemp("resume"), WAYS[request.param]
@@ -94,17 +94,19 @@ def folder(request, tmp_path_factory) -> Path:
     return folder
 
 
-def test_compiled_in_bf16_a_run_is_the_same_bits_however_often_it_is_stopped(tmp_path):
+@pytest.mark.parametrize("stops", [(9, 23), pytest.param(STOPS, marks=pytest.mark.slow)])
+def test_compiled_in_bf16_a_run_is_the_same_bits_however_often_it_is_stopped(tmp_path, stops):
     text, settings = write_text(tmp_path, n_lines=60), WAYS["fast"]
-    first, *later = STOPS
+    first, *later = stops
     both = {"whole": 0, "stopped": first}
     assert child(text, tmp_path, both, settings, again=False) == ["130"]
     for step in later:  # each in a new process, from where the one before was stopped
         assert child(text, tmp_path, {"stopped": step}, settings, again=True) == ["130"]
     assert child(text, tmp_path, {"stopped": 0}, settings, again=True) == []
-    assert child(text, tmp_path, {"again": 0}, settings, again=False) == []
     compare_weights(tmp_path, "stopped")
-    compare_weights(tmp_path, "again")
+    if stops == STOPS:  # and two whole runs agree
+        assert child(text, tmp_path, {"again": 0}, settings, again=False) == []
+        compare_weights(tmp_path, "again")
     assert load_checkpoint(tmp_path / "whole/checkpoints/step-000024").state.conditions.compiled
     compare_logs(tmp_path, "stopped")
 
