@@ -20,13 +20,15 @@ from measured_on import describe_machine
 
 from bardling.data.batches import Windows
 from bardling.generation.decode import CachedContext, RecomputedContext
+from bardling.machine.machine import plain_machine
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
+from bardling.training.learner import build_learner
 from bardling.training.loop import training_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import AdamW
-from bardling.training.optimizers import build_optimizer
+from bardling.training.plan import Plan
 
 SMALL = ModelConfig(vocab_size=65, block_size=64, n_layer=4, n_head=4, n_embd=128)
 SCALED = ModelConfig(vocab_size=65, block_size=128, n_layer=4, n_head=6, n_embd=192)
@@ -38,10 +40,9 @@ def steps_per_round(config: ModelConfig, batch_size: int, n_steps: int) -> Calla
     tokens = np.random.default_rng(0).integers(0, config.vocab_size, 100_000).astype(np.uint16)
     windows = Windows(tokens=tokens, block_size=config.block_size, batch_size=batch_size)
     model = GPT(config)
-    steps = training_steps(
-        model, build_optimizer(model, AdamW()), pretraining_loss, windows.batch,
-        TrainingConfig(batch_size=batch_size), lr=1e-3, total_steps=10**6,
-    )  # fmt: skip
+    learner = build_learner(model, AdamW(), plain_machine(), pretraining_loss)
+    settings = TrainingConfig(batch_size=batch_size)
+    steps = training_steps(learner, windows.batch, settings, Plan(total_steps=10**6))
 
     def run() -> float:
         began = time.perf_counter()

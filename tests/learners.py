@@ -8,14 +8,12 @@ import torch
 
 from bardling.data.batches import Windows
 from bardling.machine.machine import plain_machine
-from bardling.machine.precision import loss_scale
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
-from bardling.training.learner import BatchLoss, Learner
+from bardling.training.learner import Learner, build_learner
 from bardling.training.objective import Objective, pretraining_loss
 from bardling.training.optimizer_config import AdamW, OptimizerConfig
-from bardling.training.optimizers import build_optimizer
 
 VOCAB, BLOCK, ROWS = 11, 8, 7
 TOKENS = np.random.default_rng(0).integers(0, VOCAB, 400).astype(np.uint16)
@@ -35,13 +33,7 @@ def learner_of(
     """Return a learner on the processor, at its first step."""
     machine = replace(plain_machine(), precision=precision)
     model = GPT(MODEL, seed=seed)
-    return Learner(
-        model=model,
-        optimizers=build_optimizer(model, optimizer or AdamW(lr=0.01)),
-        loss=BatchLoss(model, objective, machine),
-        scale=loss_scale(machine.device, precision),
-        machine=machine,
-    )
+    return build_learner(model, optimizer or AdamW(lr=0.01), machine, objective)
 
 
 def training_config(**settings: Any) -> TrainingConfig:

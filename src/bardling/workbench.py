@@ -7,6 +7,7 @@ is left to the trainer.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 from bardling import storage
@@ -31,9 +32,9 @@ from bardling.pacing import Costs, Pace
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer
 from bardling.training.config import seconds_of_budget
-from bardling.training.learner import BatchLoss, Learner
+from bardling.training.learner import Learner, build_learner
 from bardling.training.objective import pretraining_loss
-from bardling.training.optimizers import build_optimizer, restore_state
+from bardling.training.optimizers import restore_state
 from bardling.training.plan import Plan
 from bardling.training.rehearsal import compile_learner, step_seconds
 
@@ -170,23 +171,18 @@ class Workbench:
 
     def _learner(self, checkpoint: Checkpoint | None) -> Learner:
         """Build the model and its optimizer, at their beginning or as a checkpoint had them."""
-        machine, settings = self.machine, self.settings
-        model = GPT(self.config.model, seed=settings.seed).to(machine.device, machine.dtype)
-        optimizers = build_optimizer(model, self.config.optimizer)
-        scale = None
-        if checkpoint is not None:
-            if checkpoint.tokenizer.sha256 != self.tokenizer.sha256:
-                raise CheckpointError(
-                    f"{checkpoint.path} was written with another tokenizer than "
-                    f"{self.run.path} holds"
-                )
-            load_weights(model, checkpoint.weights, str(checkpoint.path))
-            restore_state(model, optimizers, checkpoint.optimizer)
-            scale = checkpoint.state.loss_scale
-        return Learner(
-            model=model,
-            optimizers=optimizers,
-            loss=BatchLoss(model, pretraining_loss, machine),
-            scale=loss_scale(machine.device, machine.precision, scale),
-            machine=machine,
+        model = GPT(self.config.model, seed=self.settings.seed)
+        model = model.to(self.machine.device, self.machine.dtype)
+        learner = build_learner(model, self.config.optimizer, self.machine, pretraining_loss)
+        if checkpoint is None:
+            return learner
+        if checkpoint.tokenizer.sha256 != self.tokenizer.sha256:
+            raise CheckpointError(
+                f"{checkpoint.path} was written with another tokenizer than {self.run.path} holds"
+            )
+        load_weights(model, checkpoint.weights, str(checkpoint.path))
+        restore_state(model, learner.optimizers, checkpoint.optimizer)
+        stood = checkpoint.state.loss_scale
+        return replace(
+            learner, scale=loss_scale(self.machine.device, self.machine.precision, stood)
         )

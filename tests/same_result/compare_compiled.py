@@ -18,15 +18,13 @@ from bardling.data.batches import Windows
 from bardling.machine.compiling import compiled
 from bardling.machine.config import CompileWish, MachineConfig, PrecisionWish
 from bardling.machine.machine import choose_machine
-from bardling.machine.precision import loss_scale
 from bardling.model.families import classic, modern
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
-from bardling.training.learner import BatchLoss, Learner
+from bardling.training.learner import build_learner
 from bardling.training.loop import training_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import SGD
-from bardling.training.optimizers import build_optimizer
 from bardling.training.plan import Plan
 
 FAMILIES = {"modern": modern, "classic": classic}
@@ -53,14 +51,9 @@ def train(
     machine = choose_machine(wishes, train_seconds=0.0)
     config = replace(FAMILIES[family](**SIZES), init="plain")
     model = GPT(config, seed=2).to(dtype=machine.dtype)
-    loss = BatchLoss(model, pretraining_loss, machine)
-    learner = Learner(
-        model=model,
-        optimizers=build_optimizer(model, SGD(lr=lr)),
-        machine=machine,
-        loss=compiled(loss) if machine.compiled else loss,
-        scale=loss_scale(machine.device, precision),
-    )
+    learner = build_learner(model, SGD(lr=lr), machine, pretraining_loss)
+    if machine.compiled:
+        learner = replace(learner, loss=compiled(learner.loss))
     settings = TrainingConfig(batch_size=ROWS, accumulate=parts)
     with machine.exactly():
         steps = list(training_steps(learner, WINDOWS.batch, settings, Plan(total_steps=STEPS)))

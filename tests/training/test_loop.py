@@ -5,6 +5,7 @@ too large by a constant factor.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,11 +15,10 @@ from torch.nn import functional as F
 from bardling.data.batches import IGNORE, Batch, Windows
 from bardling.errors import TrainingDiverged
 from bardling.machine.machine import plain_machine
-from bardling.machine.precision import loss_scale
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig, steps_of_budget
-from bardling.training.learner import BatchLoss, Learner
+from bardling.training.learner import build_learner
 from bardling.training.loop import training_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import SGD, AdamW
@@ -45,14 +45,8 @@ def config_of(total_steps, **settings):
 
 
 def learner_of(model, optimizers, objective=pretraining_loss):
-    machine = plain_machine()
-    return Learner(
-        model=model,
-        optimizers=optimizers,
-        loss=BatchLoss(model, objective, machine),
-        scale=loss_scale(machine.device, machine.precision),
-        machine=machine,
-    )
+    learner = build_learner(model, AdamW(), plain_machine(), objective)
+    return replace(learner, optimizers=optimizers)
 
 
 def take(model, optimizers, objective, batches, config, **start):

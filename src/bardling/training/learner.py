@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from bardling.data.batches import Batch
 from bardling.machine.machine import Machine
+from bardling.machine.precision import loss_scale
 from bardling.model.gpt import GPT
 from bardling.training.objective import Objective
-from bardling.training.optimizers import Optimizers
+from bardling.training.optimizer_config import OptimizerConfig
+from bardling.training.optimizers import Optimizers, build_optimizer
 
 Loss = Callable[..., Any]
 """(inputs, targets, row keys) → summed loss; see `BatchLoss.forward`."""
@@ -65,3 +67,16 @@ class Learner:
         """Give the gradients their true size."""
         for optimizer in self.optimizers.members:
             self.scale.unscale_(optimizer)
+
+
+def build_learner(
+    model: GPT, optimizer: OptimizerConfig, machine: Machine, objective: Objective
+) -> Learner:
+    """Return what trains `model`, which is on the machine already, from its first step."""
+    return Learner(
+        model=model,
+        optimizers=build_optimizer(model, optimizer),
+        loss=BatchLoss(model, objective, machine),
+        scale=loss_scale(machine.device, machine.precision),
+        machine=machine,
+    )

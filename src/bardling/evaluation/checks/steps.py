@@ -13,14 +13,13 @@ import torch
 from bardling.errors import TrainingDiverged
 from bardling.evaluation.checks.finding import Finding, failed, passed
 from bardling.machine.machine import Machine
-from bardling.machine.precision import loss_scale
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
-from bardling.training.learner import BatchLoss, Learner
+from bardling.training.learner import Learner, build_learner
 from bardling.training.loop import BatchSource, training_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import Muon, OptimizerConfig
-from bardling.training.optimizers import Optimizers, build_optimizer
+from bardling.training.optimizers import Optimizers
 from bardling.training.plan import Plan
 from bardling.training.schedule import lr_fraction_of_step
 
@@ -37,13 +36,7 @@ however right they are, so their losses would show nothing."""
 def copied_learner(model: GPT, optimizer: OptimizerConfig, machine: Machine) -> Learner:
     """Return what trains a copy of `model` on `machine`, as a run would."""
     copy = deepcopy(model).to(machine.device, machine.dtype)
-    return Learner(
-        model=copy,
-        optimizers=build_optimizer(copy, optimizer),
-        loss=BatchLoss(copy, pretraining_loss, machine),
-        scale=loss_scale(machine.device, machine.precision),
-        machine=machine,
-    )
+    return build_learner(copy, optimizer, machine, pretraining_loss)
 
 
 def first_steps(
