@@ -72,3 +72,18 @@ def test_words_after_train(tmp_path):
         config_for("seed001")
     with pytest.raises(UsageError, match="no preset 'x'; there are demo"):
         find_preset("x")
+
+
+@pytest.mark.parametrize(
+    ("budget", "width"),
+    [("60s", 128), ("2m", 128), ("121s", 192), ("8m", 192), ("10m", 256), ("2h", 256)],
+)
+def test_shakespeare_is_as_large_as_its_time_allows(budget, width):
+    for target in ("shakespeare", __file__):
+        assert config_for(target, budget).model.n_embd == width
+
+
+@pytest.mark.parametrize("budget", [None, "3000steps", "20Mtokens", "3epochs"])
+def test_other_budgets_leave_a_preset_as_it_is(budget):
+    assert config_for("shakespeare", budget) == find_preset("shakespeare").config
+    assert config_for("demo", "60s") == find_preset("demo").config

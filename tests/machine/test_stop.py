@@ -6,11 +6,11 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from bardling.machine.stop import SIGNALS, Leave, StopRequest
+from bardling.machine.stop import SIGNALS, Leave, StopRequest, Terminated, terminable
 
 CHILD = """
 import time
@@ -219,3 +219,37 @@ def test_a_process_lives_through_the_first_signal_and_dies_of_the_second(number)
         assert child.poll() is None
         child.send_signal(number)
         assert child.wait(timeout=20) == -number
+
+
+def test_sigterm_unwinds_as_ctrl_c_does_where_no_run_is_going_on():
+    with recorded(signal.SIGTERM) as seen:
+        with pytest.raises(Terminated), terminable():
+            send(signal.SIGTERM)
+        send(signal.SIGTERM)  # and afterwards it means what it meant before
+        assert seen == [signal.SIGTERM]
+    assert issubclass(Terminated, KeyboardInterrupt)
+
+
+def test_in_another_thread_nothing_is_installed():
+    def run() -> None:
+        with terminable():
+            handlers.append(signal.getsignal(signal.SIGTERM))
+
+    handlers, before = [], signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert handlers == [before]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_an_import_swallowed_is_heeded_by_the_run(number):
+    with recorded(signal.SIGTERM), terminable():
+        with suppress(BaseException):  # as some packages do while they are imported
+            send(number)
+        with StopRequest() as stop:
+            assert stop.signal_number == number
+            with pytest.raises(Leave), stop.at_once():
+                pass
+    with StopRequest() as stop:
+        assert not stop

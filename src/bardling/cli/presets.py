@@ -141,6 +141,10 @@ def _show(screen: Screen, name: str, preset: Preset, facts: MachineFacts | None)
             f"in {facts.precision} on {facts.device}, if nothing is compiled"
         )
     screen.print(f"settings  bardling train {name} --help")
+    for size in preset.sizes:
+        words = ", ".join(f"{key} {value}" for key, value in size.settings.items())
+        limit = f"up to {size.up_to_seconds / 60:g} min" if size.up_to_seconds < 1e9 else "longer"
+        screen.print(f"  --budget {limit:<12} {words or 'as above'}")
 
 
 def _parts(title: str, parts: Any, unit: str) -> Table:

@@ -29,19 +29,26 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Within, SIGTERM raises `Terminated`, so that cleaning up happens after it too."""
+    """Within, SIGTERM raises `Terminated`, so that cleaning up happens after it too.
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+    What importing a large package swallows (some catch everything) is not lost: a `StopRequest`
+    that is entered later has been asked already.
+    """
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        StopRequest.heard_before = number
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {number: signal.signal(number, unwind) for number in SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        StopRequest.heard_before = 0
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class StopRequest:
@@ -49,6 +56,9 @@ class StopRequest:
 
     Python delivers signals to the main thread only; in any other thread nothing is installed.
     """
+
+    heard_before = 0
+    """A signal that came before any `StopRequest` was entered, and that nothing has heeded."""
 
     def __init__(self) -> None:
         self.signal_number = 0
@@ -60,6 +70,7 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
+            self.signal_number = StopRequest.heard_before
             self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
         return self
 
