@@ -1,9 +1,14 @@
 """What several test folders share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# Jobs in the background are started with Ctrl-C ignored, and their children inherit that; the
+# tests of Ctrl-C are to mean the same there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -212,13 +212,30 @@ def test_a_process_lives_through_the_first_signal_and_dies_of_the_second(number)
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    watchdog = threading.Timer(60, child.kill)  # a child that never ends is a failure, not a wait
+    watchdog.start()
     with child:
         assert child.stdout.readline() == "ready\n"
         child.send_signal(number)
         assert child.stdout.readline() == f"asked {int(number)}\n"
         assert child.poll() is None
         child.send_signal(number)
-        assert child.wait(timeout=20) == -number
+        assert child.wait() == -number
+    watchdog.cancel()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_the_process_was_started_to_ignore_stays_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with terminable(), StopRequest() as stop:
+            send(number)
+            assert not stop and StopRequest.heard_before == 0
+            with stop.at_once():
+                send(number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 def test_sigterm_unwinds_as_ctrl_c_does_where_no_run_is_going_on():

@@ -16,6 +16,10 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def _heeded() -> list[signal.Signals]:
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 class Leave(BaseException):
     """A stop was asked for where there is nothing to finish.
 
@@ -42,7 +46,7 @@ def terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, unwind) for number in SIGNALS}
+    before = {number: signal.signal(number, unwind) for number in _heeded()}
     try:
         yield
     finally:
@@ -71,7 +75,7 @@ class StopRequest:
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
             self.signal_number = StopRequest.heard_before
-            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._ask) for number in _heeded()}
         return self
 
     def __exit__(
