@@ -76,6 +76,7 @@ def main() -> None:
     """Stop, go on, compare."""
     count, seed = (int(word) for word in (sys.argv[1:] + ["20", "0"][len(sys.argv) - 1 :])[:2])
     draw, rows = random.Random(seed), []
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also when run in the background
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "sums.txt").write_text(sums(3, n_lines=400))
