@@ -26,6 +26,7 @@ FREE_OF_TORCH = (
     "bardling.cli.generate",
     "bardling.cli.evaluate",
     "bardling.cli.check",
+    "bardling.cli.data",
     "bardling.cli.doctor",
     "bardling.cli.presets",
     "bardling.cli.runs",

@@ -12,7 +12,7 @@ from typing import Any
 
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
-from bardling.data.corpora import CORPORA
+from bardling.data.corpora import CORPORA, is_corpus
 from bardling.errors import UsageError, nearest
 from bardling.model.families import classic, modern
 from bardling.storage import exists
@@ -189,7 +189,7 @@ def config_for(target: str, budget: str | None = None) -> RunConfig:
     """
     if target in PRESETS:
         return PRESETS[target]().for_budget(budget)
-    if target in CORPORA or exists(Path(target)):
+    if is_corpus(target) or exists(Path(target)):
         return shakespeare().for_budget(budget).with_overrides(corpus=target)
     known = [*PRESETS, *CORPORA]
     raise UsageError(

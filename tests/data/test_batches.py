@@ -6,7 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bardling.data.batches import IGNORE, Windows, evaluation_batches, require_length
+from bardling.data.batches import (
+    IGNORE,
+    Windows,
+    evaluation_batches,
+    evenly,
+    require_length,
+    side_by_side,
+)
 from bardling.data.token_file import open_tokens, write_tokens
 from bardling.errors import CorpusError
 from bardling.machine.randomness import row_keys
@@ -143,7 +150,8 @@ def test_evaluation_predicts_every_token_but_the_first_once(n, block_size, batch
 @given(st.integers(2, 300), st.integers(1, 12), st.integers(1, 5), st.integers(1, 300))
 def test_a_limit_takes_a_fixed_and_evenly_spaced_part(n, block_size, batch_size, max_tokens):
     tokens = np.arange(n, dtype=np.uint16)
-    options = {"block_size": block_size, "batch_size": batch_size, "max_tokens": max_tokens}
+    part = evenly(side_by_side(n, block_size), max_tokens // block_size)
+    options = {"block_size": block_size, "batch_size": batch_size, "spans": part}
     first_inputs = [
         int(row[0])
         for batch in evaluation_batches(tokens, **options)

@@ -7,6 +7,7 @@ import pytest
 
 from bardling.data import corpora
 from bardling.data.corpora import Corpus, load_corpus
+from bardling.data.stories.corpus import stories
 from bardling.data.sums import sums
 from bardling.errors import CorpusError, StorageError, UsageError
 from bardling.storage import sha256
@@ -98,10 +99,25 @@ def test_a_line_of_many_megabytes_is_only_text(tmp_path):
     "name, hint", [("shakespear", "did you mean 'shakespeare'"), ("?", "sums")]
 )
 def test_an_unknown_name_is_refused(name, hint):
-    with pytest.raises(UsageError, match=f"shakespeare, sums or .*{hint}|shakespeare, sums"):
+    with pytest.raises(
+        UsageError, match=f"shakespeare, stories, sums or .*{hint}|shakespeare, stories, sums"
+    ):
         load(name)
     with pytest.raises(UsageError):
         load("x" * 5000)
+
+
+def test_stories_are_made_by_the_package_as_many_as_wanted():
+    corpus = load("stories:30")
+    assert corpus.documents == stories(0, 30) and corpus.name == "stories"
+    assert corpus.held_out(4) == stories(0, 4, split="val")
+    assert load("stories:1,000").documents[:30] == corpus.documents
+
+
+@pytest.mark.parametrize("name", ["stories:", "stories:1", "stories:-5", "stories:x", "stories:²"])
+def test_a_number_of_stories_that_is_none_is_refused(name):
+    with pytest.raises(UsageError, match="is no number of stories"):
+        load(name)
 
 
 def test_sums_is_made_by_the_package():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from bardling.data.documents import Documents
 from bardling.errors import CorpusError
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.model.config import ModelConfig
@@ -90,3 +91,23 @@ def test_no_gradient_is_made_or_lost():
 def test_a_hopeless_loss_still_has_a_perplexity():
     assert math.isfinite(Evaluation(loss=1e6, tokens=1).perplexity)
     assert math.isnan(Evaluation(loss=math.nan, tokens=1).perplexity)
+
+
+def test_with_documents_each_is_read_from_its_beginning_and_its_floor_is_known():
+    model, end = model_of(), VOCAB - 1
+    texts = [[1, 2, 3], [4], [5, 6], [0, 1]]
+    tokens = np.array([i for text in texts for i in (*text, end)], dtype=np.uint16)
+    documents = Documents.find(tokens, end, [1.0, 2.0, 3.0, 4.0])
+    total = 0.0
+    for row in ([end, *texts[0]], [end, *texts[1], end, *texts[2]], [end, *texts[3]]):
+        targets = [*row[1:], end]
+        scores = model(torch.tensor([row]))[0].tolist()
+        for row_scores, target in zip(scores, targets, strict=True):
+            total += math.log(sum(map(math.exp, row_scores))) - row_scores[target]
+    result = evaluate(model, tokens, batch_size=2, documents=documents)
+    assert result.tokens == len(tokens) == 12
+    assert result.loss == pytest.approx(total / 12, rel=1e-12)
+    assert result.floor == pytest.approx(10 / 12)
+    part = evaluate(model, tokens, batch_size=2, documents=documents, max_tokens=2 * BLOCK)
+    assert (part.tokens, part.floor) == (9, pytest.approx(6 / 9))
+    assert evaluate(model, tokens, batch_size=2).floor is None

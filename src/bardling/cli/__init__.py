@@ -21,6 +21,7 @@ VERBS = {
     "train": ("bardling.cli.train", "train a model on a text, by a preset, or go on with a run"),
     "generate": ("bardling.cli.generate", "let a trained model write"),
     "evaluate": ("bardling.cli.evaluate", "measure a model's loss and perplexity on a text"),
+    "data": ("bardling.cli.data", "make stories, or tell whether texts are stories"),
     "check": ("bardling.cli.check", "check a run before it is made"),
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
     "runs": ("bardling.cli.runs", "show the runs made so far"),
@@ -28,7 +29,7 @@ VERBS = {
 }
 
 LATER = (
-    *("tokenizer", "data", "ladder", "scale", "probe", "finetune", "distill", "align"),
+    *("tokenizer", "ladder", "scale", "probe", "finetune", "distill", "align"),
     *("chat", "sweep", "export", "import", "serve", "report", "bench"),
 )
 """Verbs of the design that are still to be built."""

@@ -111,45 +111,54 @@ def _gather(
     return tokens[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)
 
 
+Spans = Int64[np.ndarray, "_ 2"]
+"""Where the tokens that each window predicts begin and end."""
+
+
+def side_by_side(n_tokens: int, block_size: int) -> Spans:
+    """Return windows side by side that predict every token but the first exactly once."""
+    if n_tokens < 2:
+        raise CorpusError(f"{n_tokens} token(s) leave nothing to predict: give it more text")
+    starts = np.arange(1, n_tokens, block_size)
+    return np.stack([starts, np.minimum(starts + block_size, n_tokens)], axis=1)
+
+
+def evenly(spans: Spans, max_windows: int | None) -> Spans:
+    """Return a fixed and evenly spaced part of some windows, at least one; None means all."""
+    if max_windows is None or max_windows >= len(spans):
+        return spans
+    wanted = max(1, max_windows)
+    return spans[np.arange(wanted) * len(spans) // wanted]
+
+
 def evaluation_batches(
     tokens: Integer[np.ndarray, " count"],
     *,
     block_size: int,
     batch_size: int,
-    max_tokens: int | None = None,
+    spans: Spans | None = None,
+    end_token: int = 0,
 ) -> Iterator[Batch]:
-    """Yield windows side by side that predict every token but the first exactly once.
+    """Yield the windows that predict some spans of tokens; without spans, windows side by side.
 
-    All batches have the same shape: the shorter last window, and the rows missing from the last
-    batch, are padded with id 0 and targets `IGNORE`. With `max_tokens`, a fixed and evenly
-    spaced part of the windows is taken (at least one).
+    All batches have the same shape: shorter windows, and the rows missing from the last batch, are
+    padded with id 0 and targets `IGNORE`. A span that begins with the first token of all is
+    predicted from `end_token`.
     """
-    if len(tokens) < 2:
-        raise CorpusError(f"{len(tokens)} token(s) leave nothing to predict: give it more text")
-    n_all = -(-(len(tokens) - 1) // block_size)
-    n_windows = n_all if max_tokens is None else min(n_all, max(1, max_tokens // block_size))
-    starts = np.arange(n_windows) * n_all // n_windows * block_size
-    for first in range(0, n_windows, batch_size):
-        yield _padded(tokens, starts[first : first + batch_size], block_size, batch_size)
-
-
-def _padded(
-    tokens: Integer[np.ndarray, " count"],
-    starts: Int64[np.ndarray, " rows"],
-    block_size: int,
-    batch_size: int,
-) -> Batch:
-    inputs = np.zeros((batch_size, block_size), dtype=np.int64)
-    targets = np.full((batch_size, block_size), IGNORE, dtype=np.int64)
-    for row, start in enumerate(starts):
-        ids = tokens[start : start + block_size + 1]
-        inputs[row, : len(ids) - 1] = ids[:-1]
-        targets[row, : len(ids) - 1] = ids[1:]
-    return Batch(
-        inputs=torch.from_numpy(inputs),
-        targets=torch.from_numpy(targets),
-        row_keys=torch.zeros(batch_size, dtype=torch.int32),  # evaluation drops nothing
-    )
+    spans = side_by_side(len(tokens), block_size) if spans is None else spans
+    for first in range(0, len(spans), batch_size):
+        rows = spans[first : first + batch_size]
+        inputs = np.zeros((batch_size, block_size), dtype=np.int64)
+        targets = np.full((batch_size, block_size), IGNORE, dtype=np.int64)
+        for row, (start, end) in enumerate(rows.tolist()):
+            inputs[row, 0] = tokens[start - 1] if start else end_token
+            inputs[row, 1 : end - start] = tokens[start : end - 1]
+            targets[row, : end - start] = tokens[start:end]
+        yield Batch(
+            inputs=torch.from_numpy(inputs),
+            targets=torch.from_numpy(targets),
+            row_keys=torch.zeros(batch_size, dtype=torch.int32),  # evaluation drops nothing
+        )
 
 
 def require_length(n_tokens: int, block_size: int, split: str) -> None:

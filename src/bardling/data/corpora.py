@@ -1,4 +1,4 @@
-"""Corpora by name: known texts, the package's own small language, any local file or folder.
+"""Corpora by name: known texts, the languages that the package makes, any local file or folder.
 
 A corpus is read strictly and kept as it is, line ends included: what is damaged is refused with
 its file and position, and what is merely unusual is said in the notes. Splitting is left to
@@ -7,18 +7,20 @@ its file and position, and what is merely unusual is said in the notes. Splittin
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from bardling.data.download import download
+from bardling.data.stories.corpus import N_STORIES, stories
 from bardling.data.sums import sums
 from bardling.errors import CorpusError, StorageError, UsageError, nearest
 from bardling.storage import exists, parse_json, read_bytes, sha256
 
-CORPORA = ("shakespeare", "sums")
+CORPORA = ("shakespeare", "stories", "sums")
 SUFFIXES = (".txt", ".md", ".jsonl")
 
 SHAKESPEARE_FILE = "tinyshakespeare.txt"
@@ -44,6 +46,8 @@ class Corpus:
     name: str
     documents: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    held_out: Callable[[int], tuple[str, ...]] | None = None
+    """Gives documents to validate on, where the corpus has such of its own."""
 
     @property
     def n_characters(self) -> int:
@@ -59,14 +63,17 @@ class Corpus:
 def load_corpus(name: str, *, data_dir: Path | None = None) -> Corpus:
     """Return the corpus that `name` means: one of `CORPORA`, or the path of a file or folder.
 
-    A known text is looked for in `data_dir`, in the folder that BARDLING_DATA names and in the
-    user's cache, then downloaded into the cache. A folder is searched for `SUFFIXES`, hidden
-    files and folders left out; each .txt and .md file and each line of a .jsonl is a document.
+    `stories:5000` is so many stories instead of the usual number. A known text is looked for in
+    `data_dir`, in the folder that BARDLING_DATA names and in the user's cache, then downloaded
+    into the cache. A folder is searched for `SUFFIXES`, hidden files and folders left out; each
+    .txt and .md file and each line of a .jsonl is a document.
     """
     if name == "shakespeare":
         return _shakespeare(data_dir)
     if name == "sums":
         return Corpus(name=name, documents=(sums(seed=0),))
+    if is_corpus(name):
+        return _stories(name)
     path = Path(name)
     if not exists(path):
         raise UsageError(
@@ -86,6 +93,22 @@ def load_corpus(name: str, *, data_dir: Path | None = None) -> Corpus:
     if not documents:
         raise CorpusError(f"{path} is empty: a text was expected")
     return Corpus(name=path.resolve().stem, documents=tuple(documents), notes=tuple(notes))
+
+
+def is_corpus(name: str) -> bool:
+    """Tell whether a word is a corpus by name."""
+    return name in CORPORA or name.startswith("stories:")
+
+
+def _stories(name: str) -> Corpus:
+    number = name.partition(":")[2].replace(",", "").replace("_", "")
+    if ":" in name and not (number.isdecimal() and number.isascii() and int(number) >= 2):
+        raise UsageError(f"'{name}' is no number of stories: give at least 2, as in stories:5000")
+    return Corpus(
+        name="stories",
+        documents=stories(0, int(number) if number else N_STORIES),
+        held_out=partial(stories, 0, split="val"),
+    )
 
 
 def data_folder() -> Path | None:

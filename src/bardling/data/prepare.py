@@ -1,7 +1,7 @@
 """From the name of a corpus to the tokens of its two splits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from bardling.data.batches import require_length
 from bardling.data.config import DataConfig
 from bardling.data.corpora import Corpus, load_corpus
 from bardling.data.split import encode_documents, split_corpus
+from bardling.data.stories.corpus import story_nats
 from bardling.errors import TokenizerError
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import train_tokenizer
@@ -23,6 +24,8 @@ class Prepared:
     tokenizer: Tokenizer
     train: UInt32[np.ndarray, " train"]
     val: UInt32[np.ndarray, " val"]
+    val_nats: tuple[float, ...] | None = None
+    """-ln p of each validation document in the language it is of, where that is known."""
 
 
 def prepare(
@@ -37,6 +40,8 @@ def prepare(
     for text in corpus.notes:
         note(text)
     texts = split_corpus(corpus, val_fraction=config.val_fraction)
+    if corpus.held_out is not None:
+        corpus = replace(corpus, documents=(*texts["train"], *texts["val"]))
     tokenizer = train_tokenizer(
         config.tokenizer, corpus.documents, end_token=len(corpus.documents) > 1
     )
@@ -49,7 +54,9 @@ def prepare(
     )
     require_length(len(train), block_size, "train")
     require_length(len(val), 1, "val")
-    return Prepared(tokenizer=tokenizer, train=train, val=val)
+    has_ends = tokenizer.end_token is not None
+    val_nats = story_nats(texts["val"]) if has_ends and config.unknown == "error" else None
+    return Prepared(tokenizer=tokenizer, train=train, val=val, val_nats=val_nats)
 
 
 def _meet_unknown(

@@ -2,7 +2,8 @@
 
 A single text is cut by position, so that the validation part is text the model never saw around
 it; several documents are drawn whole, the same ones for every training seed, so that runs with
-other seeds can be compared. Near-duplicates are left to cleaning.
+other seeds can be compared. A corpus may hold documents out itself. Near-duplicates are left to
+cleaning.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,13 @@ def split_corpus(corpus: Corpus, *, val_fraction: float) -> dict[Split, tuple[st
             f"the fraction of text for validation is {val_fraction}: "
             "a number between 0 and 1 was expected"
         )
-    if len(corpus.documents) == 1:
+    if corpus.held_out is not None:
+        n_val = _n_val(len(corpus.documents), val_fraction)
+        sides: dict[Split, tuple[str, ...]] = {
+            "train": corpus.documents[n_val:],
+            "val": corpus.held_out(n_val),
+        }
+    elif len(corpus.documents) == 1:
         sides = _by_position(corpus.documents[0], val_fraction)
     else:
         sides = _by_document(corpus.documents, val_fraction)
@@ -54,12 +61,16 @@ def _by_position(text: str, val_fraction: float) -> dict[Split, tuple[str, ...]]
     return {"train": (text[:n_train],), "val": (text[n_train:],)}
 
 
+def _n_val(n_documents: int, val_fraction: float) -> int:
+    return min(max(1, round(n_documents * val_fraction)), n_documents - 1)
+
+
 def _by_document(documents: tuple[str, ...], val_fraction: float) -> dict[Split, tuple[str, ...]]:
     """Draw different texts until the documents that have them fill the validation side."""
     copies: dict[str, int] = {}
     for document in documents:
         copies[document] = copies.get(document, 0) + 1
-    left = min(max(1, round(len(documents) * val_fraction)), len(documents) - 1)
+    left = _n_val(len(documents), val_fraction)
     texts = list(copies)
     order = [texts[i] for i in stream(0, "split").permutation(len(texts))]
     chosen: set[str] = set()

@@ -1,8 +1,9 @@
 """The loss of a model on a whole split, by one protocol.
 
 Non-overlapping windows of the training `block_size` over all of the text, the shorter tail
-included, each token after the first predicted exactly once, without dropout. The sum is kept in
-float64, so that the order of the windows does not show.
+included, each token after the first predicted exactly once, without dropout. Where the floor of a
+language is known, the windows are made of whole documents, so that the two can be compared. The
+sum is kept in float64, so that the order of the windows does not show.
 
 The last window is padded, and targets in the padding are not counted. Causal attention never sees
 them; unmasked attention does, one more reason why its losses mean nothing.
@@ -16,7 +17,8 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 
-from bardling.data.batches import evaluation_batches
+from bardling.data.batches import evaluation_batches, evenly, side_by_side
+from bardling.data.documents import Documents
 from bardling.errors import CorpusError
 from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
@@ -31,6 +33,8 @@ class Evaluation:
     """Nats per token."""
     tokens: int
     """Tokens predicted."""
+    floor: float | None = None
+    """The least expected loss on these tokens, in nats per token, where it is known."""
 
     @property
     def perplexity(self) -> float:
@@ -46,25 +50,34 @@ def evaluate(
     batch_size: int,
     max_tokens: int | None = None,
     machine: Machine | None = None,
+    documents: Documents | None = None,
 ) -> Evaluation:
     """Return the mean loss over `tokens`, or over an evenly spaced `max_tokens` of them.
 
-    It is computed where the model is, in the precision of its weights, or in that of `machine`.
-    Raises `CorpusError` when there are fewer than two tokens, and so nothing to predict.
+    With `documents`, in windows of whole ones. It is computed where the model is, in the precision
+    of its weights, or in that of `machine`. Raises `CorpusError` when there are fewer than two
+    tokens, and so nothing to predict.
     """
     if len(tokens) < 2:
         raise CorpusError(
             f"{len(tokens)} tokens leave nothing to predict; an evaluation takes at least 2"
         )
+    block_size = model.config.block_size
+    whole = (
+        side_by_side(len(tokens), block_size) if documents is None else documents.spans(block_size)
+    )
+    spans = evenly(whole, None if max_tokens is None else max_tokens // block_size)
     total, n_targets = 0.0, 0
     precision = machine.autocast if machine is not None else nullcontext
     for batch in evaluation_batches(
         tokens,
-        block_size=model.config.block_size,
+        block_size=block_size,
         batch_size=batch_size,
-        max_tokens=max_tokens,
+        spans=spans,
+        end_token=0 if documents is None else documents.end_token,
     ):
         with precision():
             total += next_token_loss(model, batch.to(model.device)).item()
         n_targets += batch.n_targets
-    return Evaluation(loss=total / n_targets, tokens=n_targets)
+    floor = None if documents is None else documents.floor(spans)
+    return Evaluation(loss=total / n_targets, tokens=n_targets, floor=floor)

@@ -7,10 +7,12 @@ never on a clock, so that a resumed run validates as the uninterrupted one did.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Shaped
 
+from bardling.data.documents import Documents
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
@@ -32,6 +34,9 @@ class Validation:
     """Tokens trained on between two validations."""
     machine: Machine | None = None
     """Whose precision validations during the run use; None takes that of the weights."""
+    train_documents: Documents | None = None
+    val_documents: Documents | None = None
+    """Where the floor of the language is known: losses are then measured on whole documents."""
 
     @property
     def subset_tokens(self) -> int | None:
@@ -42,20 +47,11 @@ class Validation:
 
     def during_run(self, model: GPT) -> tuple[Evaluation, Evaluation]:
         """Return the losses on training and validation text, over equally many tokens."""
-        val = self._part(model, self.val, self.subset_tokens)
-        return self._part(model, self.train, val.tokens), val
-
-    def _part(
-        self, model: GPT, tokens: Shaped[np.ndarray, " count"], max_tokens: int | None
-    ) -> Evaluation:
-        return evaluate(
-            model,
-            tokens,
-            batch_size=self.batch_size,
-            max_tokens=max_tokens,
-            machine=self.machine,
-        )
+        part = partial(evaluate, model, batch_size=self.batch_size, machine=self.machine)
+        val = part(self.val, max_tokens=self.subset_tokens, documents=self.val_documents)
+        train = part(self.train, max_tokens=val.tokens, documents=self.train_documents)
+        return train, val
 
     def whole(self, model: GPT) -> Evaluation:
         """Return the loss on the whole validation split, in the precision of the weights."""
-        return evaluate(model, self.val, batch_size=self.batch_size)
+        return evaluate(model, self.val, batch_size=self.batch_size, documents=self.val_documents)
