@@ -35,7 +35,7 @@ MACHINE = MachineFacts(
     data_found=False,
     cache="/home/me/.cache/bardling",
     shakespeare="/texts/tinyshakespeare.txt",
-    used="cpu (AVX512), bf16, compiled (as asked), 4 threads",
+    used="cpu (AMX), bf16, compiled (as asked), 4 threads",
 )
 
 

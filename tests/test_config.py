@@ -88,6 +88,24 @@ def test_whole_numbers_may_stand_for_numbers_and_null_for_an_open_choice():
     assert config.model.n_kv_head is None and config.model.head_dim == 8
 
 
+@pytest.mark.parametrize(
+    ("total_steps", "replanned_at", "first", "said"),
+    [
+        (12, 7, 6, "replanned_at 7 lies beyond the 6 steps of first_total_steps"),
+        (7, 7, 12, "replanned_at 7 leaves none of the 7 steps of total_steps"),
+        (6, 7, 12, "replanned_at 7 leaves none of the 6 steps of total_steps"),
+        (0, 7, 12, "replanned_at 7 leaves none of the 0 steps of total_steps"),
+    ],
+)
+def test_steps_that_no_run_can_have_been_replanned_to_are_refused(
+    total_steps, replanned_at, first, said
+):
+    steps = {"replanned_at": replanned_at, "first_total_steps": first}
+    with pytest.raises(ConfigError, match=f"^{said}$"):
+        RunConfig(total_steps=total_steps, **steps)
+    assert RunConfig(total_steps=replanned_at + 1, **{**steps, "first_total_steps": 12}).plan
+
+
 def test_overrides_find_their_part():
     config = RunConfig().with_overrides(n_layer=1, lr=0.5, order="shuffled", seed=9)
     assert config.model.n_layer == 1

@@ -49,11 +49,11 @@ def subset(every: int) -> int:
     return min(100_000, max(8192, int(0.075 * every * 4096)))
 
 
-def run(pace, costs, subset_tokens=whole_split, wish=0, *, slower=None, looks=True):
+def run(pace, costs, subset_tokens=whole_split, wish=0, *, slower=None, looks=True, overfits=True):
     """Play a run through, as the trainer does it; return its plans and the validated steps.
 
     `slower` is what things cost, as a factor, after that many seconds; without `looks`, nobody
-    looks at the forecast on the way.
+    looks at the forecast on the way; a run that `overfits` has its best step behind it.
     """
     slower = slower or (lambda spent: 1.0)
 
@@ -71,11 +71,11 @@ def run(pace, costs, subset_tokens=whole_split, wish=0, *, slower=None, looks=Tr
         if step % every == 0 or step == plan.total_steps:
             spend(validation)
             validated.append(step)
-        better = pace.second_plan(plan, step) if looks else None
+        better = pace.second_plan(plan, step, newest_is_best=not overfits) if looks else None
         if better is not None:
             plan = better
             plans.append(plan)
-    spend(costs.whole)
+    spend((2 if overfits else 1) * costs.whole)
     return plans, every, validated
 
 
@@ -108,10 +108,12 @@ def test_a_run_of_these_costs_takes_its_time_and_no_more(situation, wish):
     [plan], every, _ = run(pace, costs, wish=wish, looks=False)
     one_validation = costs.validation(whole_split(every))
     if plan.total_steps > 1:
-        assert pace.left >= -1e-6
-        assert pace.clock.now <= seconds
+        # where there is hardly time for a step, none is kept for the second measurement
+        tight = pace_of(seconds, now=gone).left < costs.step + 2 * (one_validation + costs.whole)
+        assert pace.left >= -tight * costs.whole - 1e-6
+        assert tight or pace.clock.now <= seconds
     else:  # there is always one step, whatever it takes
-        least = gone + costs.step + 2 * one_validation + costs.whole
+        least = gone + costs.step + 2 * one_validation + 2 * costs.whole
         assert pace.clock.now == pytest.approx(least)
     assert pace.left <= costs.step + one_validation + 1e-6
 
@@ -161,7 +163,7 @@ def test_the_wish_for_an_interval_is_heeded(wish):
 def test_without_a_wish_cheap_validations_come_ten_times():
     plans, _, validated = run(pace_of(600.0), COSTS)
     assert len(validated) - 1 in (VALIDATIONS, VALIDATIONS + 1)  # and one at the end
-    assert 600.0 * (1 - SAFETY) - 6 < plans[0].total_steps * COSTS.step + 11 * 0.46 < 600.0
+    assert 600.0 * (1 - SAFETY) - 7 < plans[0].total_steps * COSTS.step + 11 * 0.46 < 600.0
 
 
 @pytest.mark.parametrize(("sample", "count"), [(2.0, 10), (10.0, 4), (20.0, 2), (30.0, 1)])
@@ -196,7 +198,7 @@ def watched(factor: float, until: float) -> tuple[list[float], list[Plan]]:
         pace.clock.now += factor * COSTS.step
         if pace.clock.now > until:
             break
-        if (better := pace.second_plan(plans[-1], step)) is not None:
+        if (better := pace.second_plan(plans[-1], step, newest_is_best=False)) is not None:
             moments.append(pace.clock.now)
             plans.append(better)
     return moments, plans
@@ -228,22 +230,25 @@ def test_a_slip_that_passes_is_none():
         pace.clock.now += COSTS.step + hiccup
         if pace.clock.now > 65.0 + 100.0 * CONFIRMED:
             break
-        assert pace.second_plan(plan, step) is None
+        assert pace.second_plan(plan, step, newest_is_best=False) is None
 
 
 def test_before_a_first_plan_there_is_none_to_put_right():
-    assert pace_of(100.0, now=60.0).second_plan(Plan(total_steps=9999), 500) is None
+    assert (
+        pace_of(100.0, now=60.0).second_plan(Plan(total_steps=9999), 500, newest_is_best=True)
+        is None
+    )
 
 
 def test_when_the_time_is_gone_one_more_step_is_taken():
     pace = pace_of(100.0)
     plan, _ = pace.first_plan(COSTS, lambda every: 0, 10**6)
-    pace.second_plan(plan, 100)
+    pace.second_plan(plan, 100, newest_is_best=False)
     pace.clock.now = 98.0
-    pace.second_plan(plan, 101)
+    pace.second_plan(plan, 101, newest_is_best=False)
     pace.clock.now = 150.0
-    pace.second_plan(plan, 102)
-    better = pace.second_plan(plan, 103)
+    pace.second_plan(plan, 102, newest_is_best=False)
+    better = pace.second_plan(plan, 103, newest_is_best=False)
     assert better is None or better.total_steps == 104
 
 
@@ -265,6 +270,45 @@ def test_a_machine_whose_pace_changes_on_the_way_ends_near_the_budget(when, fact
     plans, _, _ = run(pace, COSTS, slower=lambda spent: factor if spent > when * 100.0 else 1.0)
     assert len(plans) == 2
     assert abs(pace.left) <= 0.05 * 100.0
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.25])
+def test_time_for_a_second_measurement_is_kept_and_given_back_where_none_is_needed(share):
+    costs = replace(COSTS, whole=100.0 * share)
+    kept, given_back = pace_of(100.0), pace_of(100.0)
+    [plan], _, _ = run(kept, costs)
+    plans, _, _ = run(given_back, costs, overfits=False)
+    assert plans[0] == plan and plans[1].total_steps > plan.total_steps
+    for pace in (kept, given_back):  # neither is late, and neither leaves much of its time
+        assert -0.5 <= pace.left <= 2.0
+
+
+@LAWS
+@given(many_costs(), WISHES)
+def test_what_a_second_measurement_would_have_cost_is_all_that_is_left_of_the_time(situation, wish):
+    seconds, gone, costs = situation
+    pace = pace_of(seconds, now=gone)
+    plans, every, _ = run(pace, costs, wish=wish, overfits=False)
+    one = costs.step + costs.validation(whole_split(every))
+    assert pace.left <= costs.whole + one + 1e-6
+    if plans[-1].total_steps > 1:
+        assert pace.left >= -one - 1e-6
+
+
+@pytest.mark.parametrize(("gone", "short"), [(0.0, False), (7.0, False), (8.5, True), (60.0, True)])
+def test_a_budget_that_one_step_is_too_much_for_is_called_too_short(gone, short):
+    costs = replace(COSTS, validated_token=0.0, sample=0.0)  # 0.3 s with its validations, 1 s after
+    pace = pace_of(10.0, now=gone)
+    run(pace, costs, looks=False, overfits=False)
+    assert pace.too_short == short == (pace.left < 0.0)
+
+
+def test_where_two_measurements_leave_no_time_for_a_step_time_is_kept_for_one():
+    pace = pace_of(60.0)
+    costs = replace(COSTS, step=4.0, whole=28.0)
+    [plan], _, _ = run(pace, costs, looks=False, overfits=False)
+    assert plan.total_steps > 4 and not pace.too_short
+    assert 0.0 <= pace.left <= costs.step
 
 
 def test_a_validation_costs_both_losses_a_sample_and_a_checkpoint():

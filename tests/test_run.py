@@ -373,3 +373,51 @@ def test_failures_in_a_row_are_counted_across_a_stop(text, monkeypatch):
     poison(monkeypatch, {0, 1})  # steps 5 and 6 again
     with pytest.raises(TrainingDiverged):
         resume_run(run, Listener())
+
+
+def test_a_run_older_than_conditions_is_loaded_and_goes_on(text):
+    whole, listener = train(text, "whole")
+    run, _ = train(text)
+    run.result_path.unlink()
+    storage.remove_folder(run.checkpoint_path(12))
+    folder = run.checkpoint_path(8)
+    files = storage.read_folder(folder)
+    state, config = (json.loads(files[f"{name}.json"]) for name in ("state", "config"))
+    newer = [state.pop(name) for name in ("conditions", "validated", "latest", "loss_scale")]
+    del config["machine"], config["eval_interval"], config["training"]["quick_checks"]
+    for name in ("replanned_at", "first_total_steps"):
+        del config[name]
+    state |= {"threads": newer[0]["threads"], "torch_version": newer[0]["torch"]}
+    storage.remove_folder(folder)
+    changed = {"state.json": state, "config.json": config}
+    storage.publish_folder(
+        folder, files | {name: storage.json_bytes(value) for name, value in changed.items()}
+    )
+    storage.write_json(run.config_path, config)
+
+    old = bardling.load(run.path)
+    assert old.step == 8 and old.generate(max_new_tokens=3)
+    listener = Listener()
+    resume_run(run, listener, wishes=MachineConfig(precision="fp32", compile="off"))
+    assert listener.notes == [
+        "not bitwise what the uninterrupted run would be: it is not known what it was computed on"
+    ]
+    assert [record["step"] for record in listener.records] == [12]  # not 8 again
+    assert [record["step"] for record in run.metrics()] == list(range(13))
+    mine, other = (load_checkpoint(r.checkpoint_path(12)) for r in (run, whole))
+    assert all(torch.equal(mine.weights[name], other.weights[name]) for name in other.weights)
+    assert mine.state.conditions == other.state.conditions
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize(("before", "now"), [("fp64", "fp32"), ("fp64", "bf16"), ("fp32", "fp64")])
+def test_a_run_goes_on_in_another_precision_and_says_so(text, optimizer, before, now):
+    run, _ = train(text, optimizer=optimizer, precision=before)
+    run.result_path.unlink()
+    storage.remove_folder(run.checkpoint_path(12))
+    listener = Listener()
+    resume_run(run, listener, wishes=MachineConfig(precision=now))
+    assert listener.notes == [
+        f"not bitwise what the uninterrupted run would be: precision {before} before, {now} now"
+    ]
+    assert run.result()["last"]["step"] == 12

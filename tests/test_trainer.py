@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -240,6 +241,25 @@ def test_a_slow_step_is_left_unfinished(text, tmp_path, whole, done, part):
     same(outcome(run), whole)
 
 
+@pytest.mark.parametrize("done", [0, 5])
+def test_a_first_step_is_left_unfinished_since_nobody_knows_how_long_it_takes(
+    text, tmp_path, whole, done
+):
+    run = train(text, tmp_path, StopsAt(done))
+    with pytest.MonkeyPatch.context() as patch:
+        signals = Signals(workbench.pretraining_loss, 2)  # the second part of the first batch
+        patch.setattr(workbench, "pretraining_loss", signals)
+        if done:
+            with pytest.raises(Interrupted, match=f"stopped at step {done} of 12, saved"):
+                resume(run)
+        else:
+            run = train(text, tmp_path / "fresh")
+    assert signals.calls == 2 and not signals.went_on
+    assert run.steps()[-1] == done
+    resume(run)
+    same(outcome(run), whole)
+
+
 class TornStep:
     """`Optimizers.step` with a signal before its first member moves, or before its last does."""
 
@@ -301,10 +321,10 @@ def forecast(patch: pytest.MonkeyPatch, *, slips: bool) -> None:
     patch.setattr(rehearsal, "LEAST_STEPS", 1)
     patch.setattr(Pace, "first_plan", lambda *_: (Plan(total_steps=12), 4))
 
-    def second_plan(self, plan, step, *_):
+    def second_plan(self, plan, step, **_):
         return plan.replanned(step, 20) if step == 7 and not plan.replanned_at else None
 
-    patch.setattr(Pace, "second_plan", second_plan if slips else lambda *_: None)
+    patch.setattr(Pace, "second_plan", second_plan if slips else lambda *_, **__: None)
 
 
 @pytest.fixture
@@ -399,6 +419,53 @@ def test_a_stop_while_costs_are_measured_leaves_at_once_with_nothing_decided(
     assert run.steps() == [] and run.metrics() == []
     resume(run)
     assert run.result()["last"]["step"] == 12
+
+
+def test_a_stop_during_the_quick_checks_leaves_at_once(text, tmp_path, whole):
+    with pytest.MonkeyPatch.context() as patch:
+        signals = Signals(workbench.quick_checks, 1)
+        patch.setattr(workbench, "quick_checks", signals)
+        run = train(text, tmp_path, quick_checks=True)
+    assert signals.calls == 1 and not signals.went_on
+    assert run.steps() == [] and run.metrics() == []
+    resume(run)
+    same(outcome(run), whole)
+
+
+def test_the_time_of_the_quick_checks_is_gone_when_the_steps_of_a_budget_are_counted(
+    text, tmp_path, monkeypatch
+):
+    forecast(monkeypatch, slips=False)
+    heard = []
+    monkeypatch.setattr(workbench, "quick_checks", lambda *_: heard.append("checks") or [])
+    plan = (Plan(total_steps=12), 4)
+    monkeypatch.setattr(Pace, "first_plan", lambda *_: heard.append("plan") or plan)
+    train(text, tmp_path, quick_checks=True, **TIMED)
+    assert heard == ["checks", "plan"]
+
+
+@pytest.mark.parametrize("newest_is_best", [True, False])
+def test_the_pace_hears_whether_the_newest_validation_is_the_best(
+    text, tmp_path, monkeypatch, newest_is_best
+):
+    forecast(monkeypatch, slips=False)
+    heard = {}
+
+    def second_plan(self, plan, step, *, newest_is_best):
+        heard[step] = newest_is_best
+
+    losses = iter([3.0, 2.0, 1.0 if newest_is_best else 2.0, 4.0])
+    real = Validation.during_run
+    monkeypatch.setattr(Pace, "second_plan", second_plan)
+    monkeypatch.setattr(
+        Validation,
+        "during_run",
+        lambda self, model: (
+            [replace(found, loss=next(losses)) for found in real(self, model)[:1]] * 2
+        ),
+    )
+    train(text, tmp_path, **TIMED)
+    assert [heard[step] for step in (3, 7, 11, 12)] == [True, True, newest_is_best, False]
 
 
 def test_the_loss_scale_of_fp16_goes_on_after_a_stop(text, tmp_path):

@@ -10,7 +10,7 @@ from bardling import pacing, workbench
 from bardling.checkpoint import load_checkpoint
 from bardling.pacing import Pace
 from bardling.reporting.watcher import RunFacts
-from bardling.run import start_run
+from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder
 from bardling.training import rehearsal
 from bardling.training.optimizers import state_tensors
@@ -129,12 +129,11 @@ def test_measuring_changes_neither_weights_nor_memory_nor_random_numbers(text, q
     run = set_up(text, budget="60s", dropout=0.2)
     bench = Workbench(run, Listener().note, None)
     before, noise = snapshot(bench), torch.get_rng_state()
-    costs = bench.costs
+    costs = bench.costs()
     assert same_bits(snapshot(bench), before)
     assert torch.equal(torch.get_rng_state(), noise)
     assert all(p.grad is None for p in bench.model.parameters())
     assert min(costs.step, costs.validated_token, costs.sample, costs.save, costs.whole) > 0.0
-    assert bench.costs is costs  # measured once
     assert run.config().total_steps == 0
 
 
@@ -154,13 +153,63 @@ def test_the_whole_split_costs_what_its_tokens_cost(text, quick, monkeypatch):
     monkeypatch.setattr(workbench, "sample_text", sample)
     run = set_up(text, budget="60s", sample_tokens=100)
     bench = Workbench(run, Listener().note, None)
-    costs = bench.costs
+    costs = bench.costs()
     assert (costs.step, costs.validated_token) == (2.0, 0.25)
     assert costs.whole == pytest.approx(len(bench.val))
     assert costs.sample == pytest.approx(300.0)
     none = Workbench(run, Listener().note, None)
     none.settings = replace(none.settings, sample_tokens=0)
-    assert none.costs.sample == 0.0
+    assert none.costs().sample == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "batches"),  # of one batch of text; how many are taken at a time
+    [(0.01, [1, 1, 4, 4]), (0.9, [1, 1]), (2.5, [1, 1]), (2.6, [1]), (60.0, [1])],
+)
+def test_slow_evaluations_are_measured_for_a_limited_time(
+    text, quick, monkeypatch, seconds, batches
+):
+    now, taken = [0.0], []
+    monkeypatch.setattr(workbench.time, "perf_counter", lambda: now[0])
+
+    def evaluate(model, tokens, *, batch_size, machine):
+        taken.append((len(tokens) - 1) / (batch_size * 16))
+        now[0] += taken[-1] * seconds
+
+    limits = []
+    monkeypatch.setattr(workbench, "evaluate", evaluate)
+    monkeypatch.setattr(workbench, "step_seconds", lambda *words: limits.append(words[-1]) or 2.0)
+    run = set_up(text, budget="60s", batch_size=2, sample_tokens=0)
+    costs = Workbench(run, Listener().note, None).costs(10.3)
+    assert taken == 2 * batches and limits == [10.3]
+    assert costs.validated_token == pytest.approx(seconds / 32)
+
+
+def test_measuring_may_take_a_tenth_of_the_time_left(text, monkeypatch):
+    limits = []
+    real = Workbench.costs
+    monkeypatch.setattr(Workbench, "costs", lambda self, limit: limits.append(limit) or real(self))
+    bench = Workbench(set_up(text, budget="60s"), Listener().note, None)
+    pace = Pace(seconds=60.0, began=0.0, clock=lambda: 18.4)
+    bench.rehearse(pace)
+    assert limits == [pytest.approx(0.1 * pace.left)] and limits[0] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("gone", [0.0, 59.9])
+def test_a_budget_that_is_gone_before_the_first_step_is_told(text, quick, gone):
+    listener = Listener()
+    bench = Workbench(set_up(text, budget="60s"), listener.note, None)
+    bench.rehearse(Pace(seconds=60.0, began=0.0, clock=lambda: gone))
+    told = "starting, one step and the final measurements alone take longer than the budget of 60s"
+    assert listener.notes == ([told] if gone else [])
+    assert (bench.config.total_steps == 1) == bool(gone)
+
+
+def test_freed_memory_is_kept_for_the_next_step(text, monkeypatch):
+    run, kept = set_up(text), []
+    monkeypatch.setattr(workbench, "keep_freed_memory", lambda: kept.append(True))
+    Workbench(run, Listener().note, None)
+    assert kept == [True]
 
 
 def test_other_budgets_are_not_measured(text, monkeypatch):
@@ -220,3 +269,35 @@ def test_a_run_goes_on_without_a_compiler_that_fails_and_remembers_that(text, mo
     assert same_bits(mine.weights, other.weights)
     assert not mine.state.conditions.compiled
     assert mine.state.conditions == other.state.conditions
+
+
+class Dies(Listener):
+    """Ends the run, as a power cut would, when it hears of a step."""
+
+    def stepped(self, result, tokens_per_second):
+        if result.step == 6:
+            raise RuntimeError
+
+
+def test_a_compiler_that_fails_on_a_resume_makes_it_another_run(text, monkeypatch):
+    broken = []
+
+    def compiled(loss):
+        def fast(*words):
+            if broken:
+                raise RuntimeError("no such kernel")
+            return loss(*words)
+
+        return fast
+
+    monkeypatch.setattr(workbench, "compiled", compiled)
+    monkeypatch.setattr("bardling.machine.compiling.missing_compiler", lambda device: None)
+    with pytest.raises(RuntimeError):
+        train(text, "demo", Dies(), compile="on")
+    broken.append(True)
+    listener = Listener()
+    resume_run(RunFolder(text.parent / "runs" / "demo"), listener)
+    assert listener.notes == [
+        "torch.compile failed (no such kernel); training goes on without it",
+        "not bitwise what the uninterrupted run would be: compiled yes before, no now",
+    ]

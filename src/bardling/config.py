@@ -48,6 +48,11 @@ class RunConfig:
                 f"replanned_at {self.replanned_at} lies beyond the {self.first_total_steps} steps "
                 "of first_total_steps"
             )
+        if self.replanned_at and not self.replanned_at < self.total_steps:
+            raise ConfigError(
+                f"replanned_at {self.replanned_at} leaves none of the {self.total_steps} steps of "
+                "total_steps"
+            )
 
     @property
     def plan(self) -> Plan:

@@ -1,9 +1,13 @@
 """A budget in time: how many steps it buys, worked out once before the first of them.
 
 The time is what the user waits for the whole command: start, compiling, steps, validations,
-samples, saves and the last measurement. What each costs is measured on throwaway steps. When more
+samples, saves and the last measurements. What each costs is measured on throwaway steps. When more
 than half is spent the forecast is watched, and put right once if it slipped. Both numbers go into
 the run's config, so that a resumed run takes exactly the steps of the uninterrupted one.
+
+At its end a run measures its last step on the whole validation split, and its best step too where
+that is another one. Time for both is kept from the start; that for the second is spent on steps
+when the forecast is looked at and the newest validation is the best so far.
 """
 
 import time
@@ -31,7 +35,7 @@ class Costs:
     sample: float
     save: float
     whole: float
-    """The loss on the whole validation split, at the end."""
+    """The loss of one step on the whole validation split, at the end."""
 
     def validation(self, tokens: int) -> float:
         """Return the seconds of a validation over `tokens` of each split, and what goes with it."""
@@ -68,12 +72,14 @@ class Pace:
     forecast: Forecast | None = None
     marks: list[tuple[float, float]] = field(default_factory=list)
     """Moments since the last look that counts, and how long getting there should have taken."""
+    too_short: bool = False
+    """Whether the first plan found no time for the one step that there always is."""
     suspected: float | None = None
     """When a slip was first seen that is not confirmed yet."""
 
     @property
     def left(self) -> float:
-        """Seconds until the last measurement should be done."""
+        """Seconds until the last measurements should be done."""
         end = self.began + self.seconds * (1.0 - SAFETY) - LEAVING_SECONDS
         return end - self.clock()
 
@@ -85,9 +91,7 @@ class Pace:
         `subset_tokens` tells how many tokens a validation uses when it comes every so many steps;
         `eval_interval_steps` is the user's wish, 0 for none. There is always one step.
         """
-        left = self.left - costs.whole
-        share = int(VALIDATION_SHARE * left / costs.validation(subset_tokens(1)))
-        count = min(VALIDATIONS, max(1, share))
+        left, count = self.left - 2 * costs.whole, VALIDATIONS
 
         def forecast(steps: int) -> Forecast:
             every = eval_interval_steps or -(-steps // count)
@@ -98,13 +102,19 @@ class Pace:
         def seconds(steps: int) -> float:  # with the validation at step 0
             return forecast(steps).validation + forecast(steps).seconds(steps)
 
+        if seconds(1) > left:  # so few steps hardly leave their best behind them
+            left += costs.whole
+        self.too_short = seconds(1) > left
+        share = int(VALIDATION_SHARE * left / costs.validation(subset_tokens(1)))
+        count = min(VALIDATIONS, max(1, share))
         steps = _most(lambda n: seconds(n) <= left, 1, int(left / costs.step) + 1)
         self.forecast = forecast(steps)
         return Plan(total_steps=steps), self.forecast.every
 
-    def second_plan(self, plan: Plan, step: int) -> Plan | None:
+    def second_plan(self, plan: Plan, step: int, *, newest_is_best: bool) -> Plan | None:
         """Look at the time after `step` steps; return a better plan, or None if this one will do.
 
+        Where the `newest_is_best` of the validations, no other step is thought to need measuring.
         A slip has to last for a while; the pace of that while is then taken for the rest.
         """
         if self.forecast is None or plan.replanned_at or step >= plan.total_steps:
@@ -119,7 +129,7 @@ class Pace:
         if expected <= before or now <= then:
             return None
         slower = (now - then) / (expected - before)
-        rest = (self.left - slower * self.forecast.costs.whole) / slower
+        rest = self.left / slower - (1 if newest_is_best else 2) * self.forecast.costs.whole
         missing = slower * (self.forecast.seconds(plan.total_steps) - expected - rest)
         if abs(missing) <= SLIP * self.seconds:
             self.suspected = None

@@ -6,6 +6,7 @@ before a run can go on, is left to run.py; what lies on the bench before the fir
 optimizer, machine, tokens) is put there by workbench.py.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -62,7 +63,7 @@ class Trainer:
         start = time.perf_counter() if began is None else began
         self.pace = None if seconds is None or known else Pace(seconds=seconds, began=start)
         self.meter, self.stop = Meter(), StopRequest()
-        self.step_seconds = 0.0
+        self.step_seconds = math.inf  # nobody knows yet: the first step is taken for a slow one
         conditions = self.bench.machine.conditions
         self.state = RunState(conditions=conditions)
         if checkpoint is not None:
@@ -93,7 +94,10 @@ class Trainer:
     def _prepare(self) -> None:
         """Compile, work out the steps of a budget in time, and cut the log to where we stand."""
         self.watcher.preparing(self.run.name, self.bench.machine.describe())
-        with self.stop.at_once():
+        findings = None
+        with self.stop.at_once(farewell=self._farewell()):
+            if self.settings.quick_checks and self.state.step == 0:
+                findings = self.bench.quick_checks()  # before the clock of a budget is looked at
             self.bench.rehearse(self.pace)
         self.state = replace(self.state, conditions=self.bench.machine.conditions)
         for member in self.bench.learner.optimizers.members:
@@ -102,9 +106,7 @@ class Trainer:
         unreadable = self.run.forget_after(self.state.step - self._validation_pending())
         if unreadable:
             self.watcher.note(f"{self.run.metrics_path}: unreadable lines taken out: {unreadable}")
-        if self.settings.quick_checks and self.state.step == 0:
-            with self.stop.at_once():
-                findings = self.bench.quick_checks()
+        if findings is not None:
             self.watcher.checked(findings)
         self.watcher.started(self._facts())
 
@@ -149,7 +151,11 @@ class Trainer:
         """Put the steps of a budget in time right, once, and tell whether that was done."""
         if self.pace is None:
             return False
-        better = self.pace.second_plan(self.config.plan, self.state.step)
+        better = self.pace.second_plan(
+            self.config.plan,
+            self.state.step,
+            newest_is_best=self.state.validations_since_best == 0,
+        )
         if better is None:
             return False
         self.bench.follow(better, self.config.eval_interval)
@@ -160,15 +166,13 @@ class Trainer:
         """Save what is not saved and end, as the signal asked."""
         if self.state.step and self.saved_step < self.state.step:
             self._save()
-        where = (
-            f"stopped at step {self.state.step} of {self.config.total_steps}, saved"
-            if self.state.step
-            else "stopped before the first step"
-        )
-        raise Interrupted(
-            f"{where}; go on with: bardling train --resume {quote(str(self.run.path))}",
-            self.stop.signal_number,
-        )
+        raise Interrupted(self._farewell(), self.stop.signal_number)
+
+    def _farewell(self) -> str:
+        where = "stopped before the first step"
+        if self.state.step:
+            where = f"stopped at step {self.state.step} of {self.config.total_steps}, saved"
+        return f"{where}; go on with: bardling train --resume {quote(str(self.run.path))}"
 
     def _validation_due(self) -> bool:
         step = self.state.step

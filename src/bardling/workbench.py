@@ -5,6 +5,7 @@ compiles, and works out how many steps a budget in time buys. What is done with 
 is left to the trainer.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,6 +40,8 @@ from bardling.training.plan import Plan
 from bardling.training.rehearsal import compile_learner, step_seconds
 
 FLOPS_PER_WEIGHT = 6  # of a training step, for each token: two forward, four backward
+REHEARSED_BATCHES = (1, 1, 4, 4)  # evaluated, one after the other, to learn what a token costs
+MEASURING_SHARE = 0.1  # of the time that is left, for steps and for evaluations each
 REHEARSED_SAMPLE = 24  # tokens written to learn what a sample costs
 SAVED_BYTES_PER_SECOND = 1.5e8  # hashed, written, synced and read back
 SAVE_SECONDS = 0.05
@@ -57,7 +60,7 @@ class Workbench:
     ) -> None:
         keep_freed_memory()
         self.run, self.note = run, note
-        self.config: RunConfig = run.config()
+        self.config: RunConfig = _with_interval(run.config())
         self.settings = settings = self.config.training
         self.tokenizer = load_tokenizer(run.path)
         self.train, self.val = (
@@ -73,13 +76,14 @@ class Workbench:
             split="train",
         )
         self.batch_tokens = settings.batch_size * self.config.model.block_size
-        before = None if checkpoint is None else checkpoint.state.conditions
+        self.goes_on = checkpoint is not None
+        self.before = None if checkpoint is None else checkpoint.state.conditions
         self.machine: Machine = choose_machine(
-            wishes or self.config.machine, train_seconds=self._expected_seconds(), before=before
+            wishes or self.config.machine,
+            train_seconds=self._expected_seconds(),
+            before=self.before,
         )
         self.learner = self._learner(checkpoint)
-        if before is not None and (changes := before.changes(self.machine.conditions)):
-            note(f"not bitwise what the uninterrupted run would be: {'; '.join(changes)}")
 
     @property
     def model(self) -> GPT:
@@ -94,20 +98,36 @@ class Workbench:
     def rehearse(self, pace: Pace | None) -> None:
         """Compile where that was chosen, and turn a budget in time into steps.
 
-        Leaves no trace but kernels and, for a budget in time, the steps in the run's config.
+        Leaves no trace but kernels and, for a budget in time, the steps in the run's config. What
+        keeps a run that goes on from being bitwise is told when the compiler has had its chance.
         """
         if self.machine.compiled:
             self.learner = compile_learner(
                 self.learner, compiled, self.windows.batch, self.settings, self.note
             )
             self.machine = self.learner.machine
+        if changes := self._changes():
+            self.note(f"not bitwise what the uninterrupted run would be: {changes}")
         if pace is not None and not self.config.total_steps:
             plan, interval = pace.first_plan(
-                self.costs,
+                self.costs(MEASURING_SHARE * pace.left),
                 lambda every: self._validation(every).subset_tokens or len(self.val),
                 self.settings.eval_interval_steps,
             )
             self.follow(plan, interval)
+            if pace.too_short:
+                self.note(
+                    "starting, one step and the final measurements alone take longer than the "
+                    f"budget of {self.settings.budget}"
+                )
+
+    def _changes(self) -> str:
+        """Say what the run was computed on before where that is not what it goes on with."""
+        if not self.goes_on:
+            return ""
+        if self.before is None:
+            return "it is not known what it was computed on"
+        return "; ".join(self.before.changes(self.machine.conditions))
 
     def quick_checks(self) -> list[Finding]:
         """Look for common faults, at the price of a few forward passes."""
@@ -118,29 +138,35 @@ class Workbench:
         self.config = self.config.with_plan(plan, eval_interval)
         storage.write_json(self.run.config_path, self.config.to_json())
 
-    @cached_property
-    def costs(self) -> Costs:
-        """What steps, validations, samples and saves take here, measured without a trace."""
-        step = step_seconds(self.learner, self.windows.batch, self.settings)
-        validation = self._validation(1)
-        few = min(len(self.val) - 1, 4 * validation.batch_size * self.config.model.block_size)
+    def costs(self, limit: float = math.inf) -> Costs:
+        """Return what steps, validations, samples and saves take here, measured without a trace.
+
+        Where steps or evaluations are slow, each is measured for about `limit` seconds only.
+        """
         n_bytes = 12 * sum(p.numel() for p in self.model.parameters())
         return Costs(
-            step=step,
-            validated_token=self._evaluation_seconds(few, self.machine) / few,
-            whole=self._evaluation_seconds(few, None) / few * len(self.val),
+            step=step_seconds(self.learner, self.windows.batch, self.settings, limit),
+            validated_token=self._token_seconds(self.machine, limit / 2),
+            whole=self._token_seconds(None, limit / 2) * len(self.val),
             sample=self._sample_seconds(),
             save=SAVE_SECONDS + n_bytes / SAVED_BYTES_PER_SECOND,
         )
 
-    def _evaluation_seconds(self, tokens: int, machine: Machine | None) -> float:
-        def measure() -> float:
-            began = time.perf_counter()
-            size = self._validation(1).batch_size
-            evaluate(self.model, self.val[: tokens + 1], batch_size=size, machine=machine)
-            return time.perf_counter() - began
+    def _token_seconds(self, machine: Machine | None, limit: float) -> float:
+        """Return the seconds of an evaluation for each of its tokens, by the fastest of some.
 
-        return min(measure() for _ in range(2))
+        A larger one, or another, is left out where it would pass `limit`.
+        """
+        size, lowest, spent = self._validation(1).batch_size, math.inf, 0.0
+        for batches in REHEARSED_BATCHES:
+            tokens = min(len(self.val) - 1, batches * size * self.config.model.block_size)
+            if lowest < math.inf and spent + lowest * tokens > limit:
+                break
+            began = time.perf_counter()
+            evaluate(self.model, self.val[: tokens + 1], batch_size=size, machine=machine)
+            seconds = time.perf_counter() - began
+            spent, lowest = spent + seconds, min(lowest, seconds / tokens)
+        return lowest
 
     def _sample_seconds(self) -> float:
         wanted = self.settings.sample_tokens
@@ -186,3 +212,10 @@ class Workbench:
         return replace(
             learner, scale=loss_scale(self.machine.device, self.machine.precision, stood)
         )
+
+
+def _with_interval(config: RunConfig) -> RunConfig:
+    """Return the config with its steps between validations, which older runs did not write."""
+    if config.eval_interval or not config.total_steps:
+        return config
+    return config.with_plan(config.plan, config.training.eval_interval(config.total_steps))

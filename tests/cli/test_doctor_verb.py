@@ -47,7 +47,7 @@ def test_the_page_of_a_machine_where_all_is_well(doctor):
         "texts       BARDLING_DATA is not set; shakespeare is at /texts/tinyshakespeare.txt",
         "",
         "A long run will use",
-        "cpu (AVX512), bf16, compiled (as asked), 4 threads",
+        "cpu (AMX), bf16, compiled (as asked), 4 threads",
     ]
 
 

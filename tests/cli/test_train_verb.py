@@ -1,5 +1,6 @@
 """`bardling train`: every option of the contract does what it says."""
 
+import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+import bardling
 from bardling import trainer as trainer_module
 from bardling import workbench as workbench_module
 from bardling.checkpoint import load_checkpoint
+from bardling.cli import train as train_module
 from bardling.evaluation.loss import Evaluation
 from bardling.run_folder import RunFolder
 from bardling.training.schedule import CURVES
@@ -54,6 +57,24 @@ def test_budgets(train, runs, text, budget, steps):
         tokens = int(0.9 * len(text.read_text()))
         steps = -(-tokens * 2 // (100 * 128))
     assert RunFolder(runs / "demo").result()["last"]["step"] == steps
+
+
+def test_the_time_of_a_budget_runs_from_the_start_of_the_command(train, monkeypatch):
+    heard = []
+
+    def train_config(config, *, began, **_):
+        heard.append(("began", began))
+
+    def parse_settings(*words, real=train_module.parse_settings, **named):
+        heard.append(("parsing", time.perf_counter()))
+        return real(*words, **named)
+
+    monkeypatch.setattr(bardling, "train_config", train_config)
+    monkeypatch.setattr(train_module, "parse_settings", parse_settings)
+    start = time.perf_counter()
+    assert train("--budget", "60s").code == 0
+    (_, parsing), (_, began) = heard
+    assert start <= began <= parsing
 
 
 def test_options_reach_the_config(train, runs):

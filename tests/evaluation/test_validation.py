@@ -1,11 +1,14 @@
 """How much of the text a validation reads, and that both losses follow one protocol."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import bardling.evaluation.validation as validation_module
 from bardling.evaluation.loss import evaluate
 from bardling.evaluation.validation import Validation
+from bardling.machine.machine import plain_machine
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 
@@ -52,6 +55,15 @@ def test_the_whole_split_where_it_is_affordable():
     assert val.tokens == 74
     # As many training tokens as validation tokens, in whole windows where a subset is taken.
     assert train.tokens == 72
+
+
+def test_the_whole_split_is_measured_in_the_numbers_of_the_weights():
+    short = replace(plain_machine(), precision="bf16")
+    both = replace(validation(75, 1000), machine=short)
+    exact = evaluate(MODEL, both.val, batch_size=3)
+    assert both.whole(MODEL) == exact
+    assert both.during_run(MODEL)[1] == evaluate(MODEL, both.val, batch_size=3, machine=short)
+    assert both.during_run(MODEL)[1] != exact
 
 
 def test_a_subset_is_whole_windows_the_same_every_time():

@@ -3,9 +3,11 @@
     python tests/journeys/random_signals.py [N=20] [SEED=0]
 
 Each child trains compiled, in bf16, with Muon, dropout and accumulation; every fourth starts with
-an empty compiler cache. It gets SIGINT or SIGTERM at a random moment of its life, has to leave
-within 10 s by the documented code, and then goes on to its end. Prints one line for each, and at
-the end how long leaving took and whether all weights and logs agree. Too long for every test run.
+an empty compiler cache. It gets SIGINT or SIGTERM at a random moment between its start and the end
+of training, has to leave within 10 s by the documented code, and then goes on to its end. A run
+that had ended before its signal is drawn anew, so that all N are stops. Prints one line for each,
+and at the end how long leaving took and whether all weights and logs agree. Too long for every
+test run.
 """
 
 import json
@@ -50,13 +52,35 @@ def start(folder: Path, name: str, cache: str) -> subprocess.Popen[str]:
 
 
 def finish(folder: Path, name: str, cache: str) -> float:
-    """Let a run come to its end and return its seconds."""
-    began = time.monotonic()
+    """Let a run come to its end and return the seconds until its last step was saved."""
+    began, run = time.monotonic(), RunFolder(folder / "runs" / name)
     with start(folder, name, cache) as child:
+        while child.poll() is None and STEPS not in run.steps():
+            time.sleep(0.05)
+        trained = time.monotonic() - began
         _, err = child.communicate()
     if child.returncode:
         raise SystemExit(f"{name} failed with {child.returncode}: {err}")
-    return time.monotonic() - began
+    return trained
+
+
+def stop(folder: Path, name: str, cache: str, number: signal.Signals, delay: float) -> dict | None:
+    """Stop a run after so many seconds and say how it left; None where it had ended before."""
+    with start(folder, name, cache) as child:
+        time.sleep(delay)
+        ended = RunFolder(folder / "runs" / name).result_path.exists()
+        began = time.monotonic()
+        child.send_signal(number)
+        _, err = child.communicate()
+    took = time.monotonic() - began
+    if ended:
+        return None
+    return {
+        "signal": number.name, "after_seconds": round(delay, 1), "cache": cache,
+        "leaving_seconds": round(took, 2), "code": child.returncode,
+        "in_time": child.returncode == CODES[number] and took < LIMIT_SECONDS,
+        "said": err.strip()[:90],
+    }  # fmt: skip
 
 
 def same(folder: Path, name: str) -> bool:
@@ -75,7 +99,7 @@ def same(folder: Path, name: str) -> bool:
 def main() -> None:
     """Stop, go on, compare."""
     count, seed = (int(word) for word in (sys.argv[1:] + ["20", "0"][len(sys.argv) - 1 :])[:2])
-    draw, rows = random.Random(seed), []
+    draw, rows, late = random.Random(seed), [], 0
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also when run in the background
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -83,34 +107,29 @@ def main() -> None:
         cold = finish(folder, "whole", "warm")
         finish(folder, "again", "warm")
         warm = finish(folder, "third", "warm")
-        print(f"whole run: {cold:.1f} s cold, {warm:.1f} s warm; agree: {same(folder, 'again')}")
-        for i in range(count):
-            cache, length = (f"cold{i}", cold) if i % 4 == 0 else ("warm", warm)
+        agree = same(folder, "again")
+        print(f"trained after {cold:.1f} s cold, {warm:.1f} s warm; agree: {agree}", flush=True)
+        while len(rows) < count:
+            run = f"run{len(rows)}-{late}"
+            cache, length = (run, cold) if len(rows) % 4 == 0 else ("warm", warm)
             number = draw.choice([signal.SIGINT, signal.SIGTERM])
-            delay = draw.uniform(0.5, 0.85 * length)
-            with start(folder, f"run{i}", cache) as child:
-                time.sleep(delay)
-                ended = RunFolder(folder / "runs" / f"run{i}").result_path.exists()
-                began = time.monotonic()
-                child.send_signal(number)
-                _, err = child.communicate()
-            took = time.monotonic() - began
-            finish(folder, f"run{i}", cache)
-            # a run that has ended may say so, or be cut short on its way out
-            fine = {CODES[number], 0, -number} if ended else {CODES[number]}
-            ok = child.returncode in fine and took < LIMIT_SECONDS
-            row = {
-                "signal": number.name, "after_seconds": round(delay, 1), "cache": cache,
-                "leaving_seconds": round(took, 2), "code": child.returncode,
-                "had_ended": ended, "in_time": ok,
-                "resumed_exactly": same(folder, f"run{i}"), "said": err.strip()[:90],
-            }  # fmt: skip
+            row = stop(folder, run, cache, number, draw.uniform(0.5, length))
+            if row is None:
+                late += 1
+                continue
+            saved = RunFolder(folder / "runs" / run).steps()
+            finish(folder, run, cache)
+            row |= {
+                "stopped_at": saved[-1] if saved else None,
+                "resumed_exactly": same(folder, run),
+            }
             rows.append(row)
             print(json.dumps(row), flush=True)
     slowest = max(row["leaving_seconds"] for row in rows)
     print(
         f"{sum(r['in_time'] for r in rows)} of {count} left in time with their code, the slowest "
-        f"after {slowest} s; {sum(r['resumed_exactly'] for r in rows)} resumed exactly"
+        f"after {slowest} s; {sum(r['resumed_exactly'] for r in rows)} resumed exactly; "
+        f"{late} more had ended before their signal and were drawn anew"
     )
 
 

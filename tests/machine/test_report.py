@@ -14,6 +14,7 @@ import torch
 import bardling
 from bardling.machine import report
 from bardling.machine.config import MachineConfig
+from bardling.machine.device import cpu_model
 from bardling.machine.kernel import kernel_text
 from bardling.machine.machine import Machine, choose_machine
 from bardling.machine.memory import free_bytes, physical_bytes
@@ -87,7 +88,7 @@ def test_half_of_all_processors_are_taken_for_cores_of_the_machine(
 
 
 def test_what_a_system_does_not_tell(quick, monkeypatch):
-    monkeypatch.setattr(report, "kernel_text", lambda path: "")
+    monkeypatch.setattr("bardling.machine.device.kernel_text", lambda path: "")
     monkeypatch.setattr("bardling.machine.memory.kernel_text", lambda path: "")
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.delenv("BARDLING_DATA", raising=False)
@@ -102,9 +103,9 @@ def test_what_the_kernel_tells(monkeypatch):
         "/proc/cpuinfo": "processor\t: 0\nmodel name\t: Paper 9000  \nflags\t: a b\n",
         "/proc/meminfo": "MemTotal:  200 kB\nMemAvailable:      123 kB\nBuffers: 1 kB",
     }
-    monkeypatch.setattr(report, "kernel_text", told.get)
+    monkeypatch.setattr("bardling.machine.device.kernel_text", told.get)
     monkeypatch.setattr("bardling.machine.memory.kernel_text", told.get)
-    assert report._processor() == "Paper 9000"
+    assert cpu_model() == "Paper 9000"
     assert free_bytes() == 123 * 1024
 
 

@@ -224,6 +224,41 @@ def test_a_process_lives_through_the_first_signal_and_dies_of_the_second(number)
     watchdog.cancel()
 
 
+COMPILING = """
+import time
+from bardling.machine.stop import StopRequest, terminable
+with terminable(), StopRequest() as stop:
+    try:
+        with stop.at_once(farewell="gone"):
+            print("ready", flush=True)
+            while True:
+                time.sleep(0.005)
+    finally:
+        print("torn", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_with_a_farewell_the_command_line_ends_on_the_spot(number):
+    child = subprocess.Popen(
+        [sys.executable, "-c", COMPILING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    watchdog = threading.Timer(60, child.kill)
+    watchdog.start()
+    with child:
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        out, err = child.communicate()
+    watchdog.cancel()
+    assert (child.returncode, out, err) == (128 + number, "", "bardling: gone\n")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_in_a_process_of_the_user_s_a_farewell_ends_nothing(number):
+    with recorded(number), StopRequest() as stop, pytest.raises(Leave), stop.at_once("gone"):
+        send(number)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_what_the_process_was_started_to_ignore_stays_ignored(number):
     before = signal.signal(number, signal.SIG_IGN)

@@ -288,6 +288,21 @@ def test_restored_state_continues_bitwise(config, dtype, model_config):
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
+@pytest.mark.parametrize("config", [AdamW(), Muon(), Adam(), SGD(momentum=0.9)], ids=name_of)
+@pytest.mark.parametrize(("before", "now"), [("float64", "float32"), ("float32", "float64")])
+def test_state_goes_on_in_another_precision(config, before, now):
+    model, other = (GPT(TINY).to(getattr(torch, name)) for name in (before, now))
+    optimizer, resumed = build_optimizer(model, config), build_optimizer(other, config)
+    take_steps(model, optimizer, 2)
+    saved = copies(state_tensors(model, optimizer))
+    restore_state(other, resumed, saved)
+    for name, tensor in state_tensors(other, resumed).items():
+        counts = name.endswith("/step")
+        assert tensor.dtype == (torch.float32 if counts else getattr(torch, now)), name
+        torch.testing.assert_close(tensor, saved[name], check_dtype=False)
+    take_steps(other, resumed, 1, first=2)
+
+
 @pytest.mark.parametrize("config", [AdamW(), Muon()], ids=name_of)
 def test_restored_state_is_a_copy(config):
     model = GPT(TINY)

@@ -92,6 +92,33 @@ def test_a_step_takes_what_the_clock_says_without_the_first_ones(monkeypatch, se
     assert len(taken) - WARM_STEPS in (enough, enough + 1)  # rounding may ask for one more
 
 
+@pytest.mark.parametrize(
+    ("first", "others", "taken"),
+    [
+        (4.0, 4.0, 1 + 1),  # a third one would take it past the limit
+        (10.0, 4.0, 1 + 1),
+        (10.0, 0.01, 1 + LEAST_STEPS),  # only the first one was slow
+        (2.0, 2.0, WARM_STEPS + 2),
+        (1.0, 1.0, WARM_STEPS + LEAST_STEPS),
+    ],
+)
+def test_slow_steps_are_measured_for_a_limited_time(monkeypatch, first, others, taken):
+    now, seen = [1000.0], []
+    monkeypatch.setattr(rehearsal.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(rehearsal, "LEAST_SECONDS", 0.0)
+
+    def batches(step, rows):
+        seen.append(step)
+        now[0] += others if step else first
+        return WINDOWS.batch(0, rows)
+
+    learner = learner_of()
+    before = weights(learner.model)
+    assert step_seconds(learner, batches, training_config(), 5.7) == pytest.approx(others)
+    assert len(seen) == taken
+    assert torch.equal(weights(learner.model), before)
+
+
 class Compiler:
     """Stands for torch.compile: notes the shapes it sees, and may fail at one of them."""
 

@@ -79,6 +79,23 @@ def test_json_that_is_none(values):
         RunState.from_json(values)
 
 
+OLD = {
+    "threads": 2, "torch_version": "2.13.0+cpu", "step": 8, "tokens": 96, "seconds": 1.25,
+    "val_loss": 2.5, "best_step": 4, "best_val_loss": 2.25, "validations_since_best": 1,
+    "failures": 0, "optimizer_groups": [{"lr": 0.1}],
+}  # fmt: skip
+
+
+def test_a_run_from_before_there_were_conditions():
+    state = RunState.from_json(OLD)
+    assert state == RunState(
+        conditions=None, step=8, tokens=96, seconds=1.25, val_loss=2.5, best_step=4,
+        best_val_loss=2.25, validations_since_best=1,
+        validated=8,  # then, a step was never saved before it was validated
+    )  # fmt: skip
+    assert (state.latest, state.loss_scale) == ({}, {})
+
+
 def test_finite():
     assert finite(1.5) == 1.5 and finite(-0.0) == 0.0
     assert finite(NAN) is None and finite(INFINITY) is None and finite(-INFINITY) is None

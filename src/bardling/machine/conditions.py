@@ -15,7 +15,7 @@ class Conditions:
     device: str
     """Kind of device: cuda, mps or cpu."""
     processor: str
-    """The device's name and, on a CPU, its widest instructions."""
+    """The device's name and, on a CPU, its widest instructions and its units for bf16."""
     precision: str
     compiled: bool
     threads: int

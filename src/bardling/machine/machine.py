@@ -13,7 +13,7 @@ import torch
 from bardling.machine.compiling import pick_compile
 from bardling.machine.conditions import Conditions
 from bardling.machine.config import MachineConfig
-from bardling.machine.device import available_devices, pick_device, processor_name
+from bardling.machine.device import available_devices, pick_device, processor_name, short_name
 from bardling.machine.exactness import exact_arithmetic
 from bardling.machine.precision import autocast, number_format, pick_precision
 from bardling.machine.team import ALONE, Team
@@ -62,7 +62,7 @@ class Machine:
         compiled = "compiled" if self.compiled else "not compiled"
         threads = f"{self.threads} thread" + ("s" if self.threads > 1 else "")
         return (
-            f"{self.device.type} ({processor_name(self.device)}), {self.precision}, "
+            f"{self.device.type} ({short_name(self.device)}), {self.precision}, "
             f"{compiled} ({self.compile_reason}), {threads}"
         )
 

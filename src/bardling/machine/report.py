@@ -7,7 +7,6 @@ else than training does.
 import math
 import os
 import platform
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,13 @@ import torch
 
 from bardling.machine.compiling import find_compiler, missing_compiler
 from bardling.machine.config import MachineConfig
-from bardling.machine.device import available_devices, processor_name
+from bardling.machine.device import (
+    available_devices,
+    cpu_instructions,
+    cpu_model,
+    short_name,
+)
 from bardling.machine.facts import MachineFacts
-from bardling.machine.kernel import kernel_text
 from bardling.machine.machine import Machine, choose_machine
 from bardling.machine.measure import SECONDS, copy_rate, elementwise_rate, matmul_rate
 from bardling.machine.memory import free_bytes, physical_bytes
@@ -48,8 +51,8 @@ def gather(
         python=platform.python_version(),
         torch=torch.__version__,
         system=f"{platform.system()} {platform.machine()}",
-        processor=_processor(),
-        instructions=(torch.backends.cpu.get_cpu_capability(), *cpu_units()),
+        processor=cpu_model(),
+        instructions=cpu_instructions(),
         cores=usable_cores(),
         machine_cores=max(usable_cores(), (os.cpu_count() or 1) // 2),
         threads=machine.threads,
@@ -57,7 +60,7 @@ def gather(
         load=load,
         devices=tuple(available_devices()),
         device=device.type,
-        gpu="" if device.type == "cpu" else processor_name(device),
+        gpu="" if device.type == "cpu" else short_name(device),
         nvidia_driver=bool(shutil.which("nvidia-smi")),
         precision=machine.precision,
         precision_reason=precision_reason(machine),
@@ -111,12 +114,6 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _processor() -> str:
-    """Return the processor's name as its maker has it, or what the system knows of it."""
-    found = re.search(r"^model name\s*:\s*(.+)$", kernel_text("/proc/cpuinfo"), re.MULTILINE)
-    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def _load() -> float | None:

@@ -6,6 +6,7 @@ evaluating) it raises `Leave` on the spot instead. After the first signal they m
 they meant before: a second one ends the process at once.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -47,9 +48,11 @@ def terminable() -> Iterator[None]:
         yield
         return
     before = {number: signal.signal(number, unwind) for number in _heeded()}
+    StopRequest.owns_process = True
     try:
         yield
     finally:
+        StopRequest.owns_process = False
         StopRequest.heard_before = 0
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -63,10 +66,12 @@ class StopRequest:
 
     heard_before = 0
     """A signal that came before any `StopRequest` was entered, and that nothing has heeded."""
+    owns_process = False
+    """Whether the process is the command line's, and not a notebook of the user's."""
 
     def __init__(self) -> None:
         self.signal_number = 0
-        self._eager = False
+        self._eager, self._farewell = False, ""
         self._before: dict[signal.Signals, Any] = {}
 
     def __bool__(self) -> bool:
@@ -87,9 +92,13 @@ class StopRequest:
         self._restore()
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Within, a stop signal raises `Leave` where it arrives, and so does one from before."""
-        self._eager = True
+    def at_once(self, farewell: str = "") -> Iterator[None]:
+        """Within, a stop signal raises `Leave` where it arrives, and so does one from before.
+
+        With a `farewell`, the command line says that instead and ends on the spot: an exception
+        out of the midst of torch's compiler can make it abort the process.
+        """
+        self._eager, self._farewell = True, farewell
         try:
             if self:
                 raise Leave
@@ -106,6 +115,9 @@ class StopRequest:
         self._restore()
         if self._eager:
             self._eager = False
+            if self._farewell and StopRequest.owns_process:
+                os.write(2, f"bardling: {self._farewell}\n".encode())
+                os._exit(128 + number)
             raise Leave
 
     def _restore(self) -> None:

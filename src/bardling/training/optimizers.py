@@ -204,7 +204,13 @@ def restore_state(model: nn.Module, optimizers: Optimizers, tensors: Mapping[str
     for name, memory in found.items():
         parameter = named[name]
         owners[name].state[parameter] = {
-            key: tensor.to(parameter.device, copy=True) for key, tensor in memory.items()
+            key: tensor.to(
+                # a run may go on in another precision; torch counts steps in float32 in each
+                parameter.device,
+                tensor.dtype if key == "step" else parameter.dtype,
+                copy=True,
+            )
+            for key, tensor in memory.items()
         }
 
 

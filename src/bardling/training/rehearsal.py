@@ -4,8 +4,9 @@ Nothing of them stays: weights are put back bit for bit, the optimizers forget, 
 pure functions anyway. Only the kernels that torch.compile wrote remain.
 """
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -47,24 +48,36 @@ def compile_learner(
     return fast
 
 
-def step_seconds(learner: Learner, batches: BatchSource, config: TrainingConfig) -> float:
-    """Return the seconds of one step, measured on steps that leave no trace."""
+def step_seconds(
+    learner: Learner, batches: BatchSource, config: TrainingConfig, limit: float = math.inf
+) -> float:
+    """Return the seconds of one step, measured on steps that leave no trace.
+
+    They take about twice `limit` seconds at most where two steps take no longer.
+    """
     saved = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
     trial = replace(learner, scale=torch.amp.GradScaler(enabled=False))
     steps = training_steps(trial, batches, config, Plan(total_steps=10_000))
     try:
-        for _ in range(WARM_STEPS):
-            next(steps)
-        began, count = time.perf_counter(), 0
-        while count < LEAST_STEPS or time.perf_counter() - began < LEAST_SECONDS:
-            next(steps)
-            count += 1
-        return (time.perf_counter() - began) / count
+        _mean_seconds(steps, WARM_STEPS, 0.0, limit)
+        return _mean_seconds(steps, LEAST_STEPS, LEAST_SECONDS, limit)
     finally:
         learner.optimizers.forget()
         with torch.no_grad():
             for name, parameter in learner.model.named_parameters():
                 parameter.copy_(saved[name])
+
+
+def _mean_seconds(steps: Iterator[object], least: int, least_seconds: float, limit: float) -> float:
+    """Take so many steps for so many seconds, fewer where one more would pass `limit`."""
+    began, count = time.perf_counter(), 0
+    while True:
+        next(steps)
+        count += 1
+        spent = time.perf_counter() - began
+        one = spent / count
+        if spent + one > limit or (count >= least and spent >= least_seconds):
+            return one
 
 
 def shapes(config: TrainingConfig) -> list[range]:

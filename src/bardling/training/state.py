@@ -9,13 +9,15 @@ from bardling.errors import CheckpointError
 from bardling.machine.conditions import Conditions
 from bardling.training.step import StepResult
 
+PASSED_OVER = frozenset({"optimizer_groups", "threads", "torch_version"})  # two of older runs
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
     """The counts that go on when a run does. No torch here."""
 
-    conditions: Conditions
-    """What the bits depend on besides the settings."""
+    conditions: Conditions | None
+    """What the bits depend on besides the settings; None in runs older than this record."""
     step: int = 0
     """Optimizer steps done."""
     tokens: int = 0
@@ -40,10 +42,15 @@ class RunState:
 
     @classmethod
     def from_json(cls, values: Any) -> "RunState":
-        """Read what a checkpoint holds; the optimizer's groups follow from the config."""
+        """Read what a checkpoint holds; the optimizer's groups follow from the config.
+
+        Runs from before there were conditions tell none, and have validated wherever they stand.
+        """
         try:
-            known = {k: v for k, v in values.items() if k != "optimizer_groups"}
-            return cls(**{**known, "conditions": Conditions(**values["conditions"])})
+            known = {k: v for k, v in values.items() if k not in PASSED_OVER}
+            told = known.pop("conditions", None)
+            conditions = None if told is None else Conditions(**told)
+            return cls(**{"validated": values["step"], **known}, conditions=conditions)
         except (AttributeError, KeyError, TypeError) as error:
             raise CheckpointError(f"state.json does not say where a run stood: {error}") from error
 
