@@ -29,6 +29,7 @@ FREE_OF_TORCH = (
     "bardling.cli.data",
     "bardling.cli.doctor",
     "bardling.cli.presets",
+    "bardling.cli.report",
     "bardling.cli.runs",
 )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bardling.model.gpt import GPT as GPT
     from bardling.preflight import check as check
     from bardling.preflight import check_config as check_config
+    from bardling.reporting.report import report as report
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ _HOME = {
     "check_config": "bardling.preflight",
     "doctor": "bardling.api",
     "load": "bardling.api",
+    "report": "bardling.reporting.report",
     "train": "bardling.api",
     "train_config": "bardling.api",
 }

@@ -1,13 +1,18 @@
 """Windows of whole documents, and the floor on them, against plain loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bardling.data.batches import IGNORE, evaluation_batches, evenly
-from bardling.data.documents import Documents
+from bardling.data.documents import Documents, known_documents
+from bardling.data.split import encode_documents
+from bardling.data.stories.corpus import stories, story_nats
 from bardling.errors import CorpusError
+from bardling.text.characters import CharacterTokenizer
 
 END = 9
 LENGTHS = st.lists(st.integers(1, 14), min_size=1, max_size=12)
@@ -70,6 +75,19 @@ def test_there_is_no_floor_where_documents_are_cut_or_unknown():
     assert known.floor(known.spans(8)) is None and known.floor(known.spans(12)) is not None
     unknown = Documents.find(tokens, END)
     assert unknown.floor(unknown.spans(12)) is None
+
+
+def test_documents_are_known_if_all_are_stories():
+    texts = stories(0, 4, split="val")
+    tokenizer = CharacterTokenizer.train(texts, end_token=True)
+    tokens = encode_documents(texts, tokenizer)
+    known = known_documents(tokens, tokenizer)
+    assert known.nats.tolist() == list(story_nats(texts))
+    assert known.longest == max(map(len, texts)) + 1
+    assert known_documents(tokens[:-1], tokenizer) is None  # the last one is not whole
+    assert known_documents(tokens[1:], tokenizer) is None  # nor is the first
+    assert known_documents(tokens[:0], tokenizer) is None
+    assert known_documents(tokens, replace(tokenizer, has_end_token=False)) is None
 
 
 def test_a_floor_of_other_documents_is_refused():

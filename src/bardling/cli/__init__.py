@@ -24,13 +24,14 @@ VERBS = {
     "data": ("bardling.cli.data", "make stories, or tell whether texts are stories"),
     "check": ("bardling.cli.check", "check a run before it is made"),
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
+    "report": ("bardling.cli.report", "compare a run with counting and the floor; write its page"),
     "runs": ("bardling.cli.runs", "show the runs made so far"),
     "doctor": ("bardling.cli.doctor", "show what this machine can do and what a run will use"),
 }
 
 LATER = (
     *("tokenizer", "ladder", "scale", "probe", "finetune", "distill", "align"),
-    *("chat", "sweep", "export", "import", "serve", "report", "bench"),
+    *("chat", "sweep", "export", "import", "serve", "bench"),
 )
 """Verbs of the design that are still to be built."""
 

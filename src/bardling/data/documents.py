@@ -13,7 +13,9 @@ import numpy as np
 from jaxtyping import Float64, Int64, Integer
 
 from bardling.data.batches import Spans
+from bardling.data.stories.corpus import story_nats
 from bardling.errors import CorpusError
+from bardling.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,3 +83,19 @@ class Documents:
         up_to = np.concatenate([[0.0], np.cumsum(self.nats)])
         first, last = np.searchsorted(edges, spans).T
         return float((up_to[last] - up_to[first]).sum() / (spans[:, 1] - spans[:, 0]).sum())
+
+
+def known_documents(
+    tokens: Integer[np.ndarray, " count"], tokenizer: Tokenizer
+) -> Documents | None:
+    """Return the documents among tokens if the probability of each is known, else None.
+
+    That is read off their text, so it needs nothing but the tokens: all have to be stories.
+    """
+    end = tokenizer.end_token
+    if end is None or not len(tokens) or tokens[-1] != end:
+        return None
+    ends = np.flatnonzero(tokens == end)
+    texts = (tokenizer.decode(ids[ids != end]) for ids in np.split(tokens, ends[:-1] + 1))
+    nats = story_nats(texts)
+    return None if nats is None else Documents.find(tokens, end, nats)

@@ -11,7 +11,6 @@ from bardling.data.batches import require_length
 from bardling.data.config import DataConfig
 from bardling.data.corpora import Corpus, load_corpus
 from bardling.data.split import encode_documents, split_corpus
-from bardling.data.stories.corpus import story_nats
 from bardling.errors import TokenizerError
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import train_tokenizer
@@ -24,8 +23,6 @@ class Prepared:
     tokenizer: Tokenizer
     train: UInt32[np.ndarray, " train"]
     val: UInt32[np.ndarray, " val"]
-    val_nats: tuple[float, ...] | None = None
-    """-ln p of each validation document in the language it is of, where that is known."""
 
 
 def prepare(
@@ -54,9 +51,7 @@ def prepare(
     )
     require_length(len(train), block_size, "train")
     require_length(len(val), 1, "val")
-    has_ends = tokenizer.end_token is not None
-    val_nats = story_nats(texts["val"]) if has_ends and config.unknown == "error" else None
-    return Prepared(tokenizer=tokenizer, train=train, val=val, val_nats=val_nats)
+    return Prepared(tokenizer=tokenizer, train=train, val=val)
 
 
 def _meet_unknown(

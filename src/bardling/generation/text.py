@@ -2,7 +2,8 @@
 
 A prompt is taken as seed 003 (day 26) asks: characters that the tokenizer does not know are
 dropped and counted, an empty prompt starts from a newline (or the first token), and one longer
-than the context keeps its end. Each of these is told, not done in silence.
+than the context keeps its end. Each of these is told, not done in silence. Where documents end
+with an end token, an empty prompt starts after one: at the beginning of a document.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,9 +41,10 @@ def read_prompt(text: str, tokenizer: Tokenizer, block_size: int) -> Prompt:
     ids = tokenizer.encode(text, unknown="skip")
     if not ids:
         newline = tokenizer.encode("\n", unknown="skip")
-        ids = newline or [0]
+        ids = newline or [0] if tokenizer.end_token is None else [tokenizer.end_token]
         if text:
             start = "a newline" if newline else f"{tokenizer.decode(ids)!r}"
+            start = start if tokenizer.end_token is None else "the beginning of a document"
             warnings.append(f"nothing of the prompt is left: starting from {start}")
         return Prompt(ids=ids, text="", warnings=tuple(warnings))
     if len(ids) > block_size:

@@ -1,6 +1,6 @@
 """Stories by the thousand: the corpus, and what is known of any document that is a story."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from bardling.data.stories.listening import listen
 from bardling.data.stories.telling import tell
@@ -14,7 +14,7 @@ def stories(seed: int, n_documents: int, *, split: str = "train") -> tuple[str, 
     return tuple(tell(seed, number, split=split).text for number in range(n_documents))
 
 
-def story_nats(documents: Sequence[str]) -> tuple[float, ...] | None:
+def story_nats(documents: Iterable[str]) -> tuple[float, ...] | None:
     """Return -ln p of each document, its end included; None unless all of them are stories.
 
     No model can expect to do better than their sum. That the text is enough to know it is what the

@@ -1,0 +1,53 @@
+"""`bardling report RUN`: where a run stands, on the screen and as a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tyro
+from rich.table import Table
+from rich.text import Text
+
+import bardling
+from bardling.cli.options import Folder, parse
+from bardling.errors import UsageError
+from bardling.reporting.screen import Screen, complain
+from bardling.run_folder import find_run, runs_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportArguments:
+    """Compare a model with counting and with what nobody can beat; write a page about it."""
+
+    run: tyro.conf.Positional[str]
+    """A run by name or path."""
+    num_samples: int = 100
+    """Texts to let it write and to check, where the corpus has a grammar."""
+    seed: int = 0
+    """Decides what is drawn."""
+    runs_dir: Folder = None
+    """Where runs are looked for by name: else BARDLING_RUNS, else ./runs."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parse the options, measure, show the figures and say where the page is."""
+    arguments = parse(ReportArguments, argv, prog="bardling report")
+    if arguments.num_samples < 1:
+        raise UsageError(f"{arguments.num_samples} samples are none; give at least 1")
+    folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
+    done = bardling.report(
+        folder, note=complain, num_samples=arguments.num_samples, seed=arguments.seed
+    )
+    screen = Screen()
+    screen.print(Text.assemble((folder.name, "bold"), f", step {done.step:,}: nats per token"))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+    for name, loss, meaning in done.rows:
+        style = "bold" if name == "this model" else ""
+        table.add_row(Text(f"  {name}", style), Text(f"{loss:.4f}", style), meaning)
+    screen.print(table, soft_wrap=False)
+    if done.by_grammar:
+        screen.print(f"  {done.stories} of {len(done.samples)} sampled texts are stories")
+    screen.print(f"  page   {done.path}")
+    return 0

@@ -1,0 +1,82 @@
+"""Curves as SVG, drawn by matplotlib, which comes with the extra `report`."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from bardling.errors import UsageError
+
+INSTALL = "pip install 'bardling[report]'"
+COLOURS = ("#2a6f97", "#c1666b", "#d4a017", "#6a994e", "#7d5ba6")
+GREY = "#888888"  # readable on white and on black
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A line through points."""
+
+    label: str
+    x: Sequence[int | float]
+    y: Sequence[float]
+
+
+def loss_chart(curves: Sequence[Curve], levels: Mapping[str, float], *, x_label: str) -> str:
+    """Return a chart of losses as an SVG element: curves, and levels as dashed lines.
+
+    Raises `UsageError` that names the command when matplotlib is not installed.
+    """
+    figure = _matplotlib("matplotlib.figure").Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for curve, colour in zip(curves, COLOURS, strict=False):
+        axes.plot(curve.x, curve.y, label=curve.label, color=colour, linewidth=1.8)
+    right = max((max(curve.x, default=0.0) for curve in curves), default=1.0)
+    for label, value in levels.items():
+        axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
+        axes.annotate(
+            f"{label} {value:.3f}", (right, value), ha="right", va="bottom", color=GREY, fontsize=9
+        )
+    values = [y for curve in curves for y in curve.y] + list(levels.values())
+    if values and min(values) > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(_matplotlib("matplotlib.ticker").LogLocator(subs=(1, 2, 3, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(_matplotlib("matplotlib.ticker").NullFormatter())
+    axes.set_xlabel(x_label)
+    axes.set_ylabel("nats per token")
+    for spine in ("top", "right"):
+        axes.spines[spine].set_visible(False)
+    _paint(axes, figure)
+    if curves:
+        axes.legend(frameon=False, labelcolor=GREY)
+    return _svg(figure)
+
+
+def _paint(axes: Any, figure: Any) -> None:
+    """Use one grey for all that is not a curve, so that the page may be dark or light."""
+    figure.patch.set_alpha(0)
+    axes.patch.set_alpha(0)
+    axes.tick_params(which="both", colors=GREY)
+    for part in (axes.xaxis.label, axes.yaxis.label):
+        part.set_color(GREY)
+    for spine in axes.spines.values():
+        spine.set_color(GREY)
+
+
+def _svg(figure: Any) -> str:
+    """Return the figure as an element that fits the width of the page; the same every time."""
+    file = io.StringIO()
+    with _matplotlib("matplotlib").rc_context({"svg.hashsalt": "bardling", "svg.fonttype": "none"}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    element = file.getvalue()[file.getvalue().index("<svg") :]
+    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', 'width="100%"', element, count=1)
+
+
+def _matplotlib(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise UsageError(f"the page needs matplotlib: {INSTALL}") from error

@@ -1,0 +1,144 @@
+"""The page of a run: one HTML file with everything in it, to look at and to send to someone.
+
+Text from outside (names, samples, settings) is escaped; nothing on the page is loaded from
+elsewhere, and no script runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from bardling.evaluation.standing import Standing, Told
+from bardling.reporting.console import clock, count, nats
+from bardling.reporting.curves import Curve, loss_chart
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #222; --paper: #fdfcf8; --soft: #8a8578; --good: #4a7c3a;
+  --bad: #b5483e; --line: #e2ddd0; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e4da; --paper: #1c1b19; --soft: #948f83;
+  --good: #8fbf7f; --bad: #e08178; --line: #3a3833; } }
+body { font: 16px/1.55 Georgia, 'Times New Roman', serif; color: var(--ink);
+  background: var(--paper); max-width: 46rem; margin: 2.5rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.7rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin-top: 2.4rem; }
+.facts, .why, th, figcaption { color: var(--soft); font-size: .92rem; }
+table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: normal; }
+td, th { padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
+td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+tr.model td { font-weight: bold; }
+figure { margin: 1rem 0; } blockquote { margin: .8rem 0 1.2rem; padding-left: 1rem;
+  border-left: 3px solid var(--line); white-space: pre-wrap; overflow-wrap: anywhere; }
+blockquote.story { border-color: var(--good); } .rest { color: var(--soft); }
+.where { color: var(--bad); } code { font-size: .9em; white-space: pre-wrap; }
+"""
+
+
+def run_page(
+    *,
+    name: str,
+    facts: Sequence[str],
+    metrics: Sequence[Mapping[str, Any]],
+    standing: Standing,
+    samples: Sequence[Told],
+    by_grammar: bool,
+    advice: Sequence[tuple[str, str]],
+) -> str:
+    """Return the page of a run as HTML.
+
+    `samples` are what the model writes now, `by_grammar` tells whether they should be stories, and
+    `advice` are commands to try next, each with what it does.
+    """
+    parts = [
+        f"<h1>{escape(name)}</h1>",
+        f'<p class="facts">{escape(" · ".join(facts))}</p>',
+        "<h2>How the loss fell</h2>",
+        f"<figure>{_chart(metrics, standing)}</figure>",
+        "<h2>Where it stands</h2>",
+        _standing_table(standing),
+        "<h2>What it wrote on the way</h2>",
+        *_history(metrics),
+        "<h2>What it writes now</h2>",
+        *([_share(samples)] if by_grammar else []),
+        *(_sample(sample, by_grammar=by_grammar) for sample in samples[:8]),
+        "<h2>What to try next</h2>",
+        *(f"<p><code>{escape(c)}</code><br>{escape(why)}</p>" for c, why in advice),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(name)} - bardling</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(parts)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _chart(metrics: Sequence[Mapping[str, Any]], standing: Standing) -> str:
+    """Draw training and validation loss over tokens, and the levels to compare with."""
+    curves = []
+    for key, label in (("train_loss", "training text"), ("val_loss", "validation text")):
+        points = [r for r in metrics if r.get(key) is not None]
+        curve = Curve(label=label, x=[r["tokens"] for r in points], y=[r[key] for r in points])
+        curves.append(curve)
+    levels = {"2-grams": standing.bigram, "7-grams": standing.ngram}
+    if standing.floor is not None:
+        levels["floor"] = standing.floor
+    return loss_chart(curves, levels, x_label="tokens trained on")
+
+
+def standing_rows(standing: Standing) -> list[tuple[str, float, str]]:
+    """Return (name, loss, meaning) from the worst to the best that there could be."""
+    closed = "" if standing.closed is None else f", {standing.closed:.0%} of the way to the floor"
+    rows = [
+        ("chance", standing.chance, "knowing nothing"),
+        ("2-grams", standing.bigram, "counting pairs of tokens"),
+        ("7-grams", standing.ngram, "counting up to seven, modified Kneser-Ney"),
+        ("this model", standing.model, f"on the whole validation split{closed}"),
+    ]
+    if standing.floor is not None:
+        rows.append(("floor", standing.floor, "what the language leaves to chance"))
+    return rows
+
+
+def _standing_table(standing: Standing) -> str:
+    lines = []
+    for row, loss, meaning in standing_rows(standing):
+        mark = ' class="model"' if row == "this model" else ""
+        lines.append(
+            f'<tr{mark}><td>{row}</td><td class="number">{loss:.4f}</td>'
+            f"<td>{escape(meaning)}</td></tr>"
+        )
+    head = "<tr><th></th><th>nats per token</th><th></th></tr>"
+    return f"<table>{head}{''.join(lines)}</table>"
+
+
+def _history(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the samples of a few validations from the first to the last."""
+    written = [record for record in metrics if record.get("sample")]
+    chosen = written[:: max(1, len(written) // 4)][:4]
+    return [
+        f'<p class="facts">step {record["step"]:,}, {count(record["tokens"])} tokens, '
+        f"{clock(record['seconds'])}, validation loss {nats(record['val_loss'])}</p>"
+        f"<blockquote>{escape(record['sample'])}</blockquote>"
+        for record in chosen
+    ]
+
+
+def _share(samples: Sequence[Told]) -> str:
+    good = sum(sample.reason is None for sample in samples)
+    return (
+        f"<p>{good} of {len(samples)} are stories of the grammar from the first character to the "
+        "last: every name, pronoun, colour and number as it was before. Of the others, what comes "
+        "after the first mistake is grey.</p>"
+    )
+
+
+def _sample(sample: Told, *, by_grammar: bool) -> str:
+    if not by_grammar:
+        return f"<blockquote>{escape(sample.text)}</blockquote>"
+    if sample.reason is None:
+        return f'<blockquote class="story">{escape(sample.text)}</blockquote>'
+    good, rest = escape(sample.text[: sample.end]), escape(sample.text[sample.end :])
+    return (
+        f'<blockquote>{good}<span class="where">|</span>'
+        f'<span class="rest">{rest}</span></blockquote>'
+        f'<p class="why">{escape(sample.reason)}</p>'
+    )

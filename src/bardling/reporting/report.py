@@ -1,0 +1,151 @@
+"""The report of a run: measured once more, compared, and written as a page into its folder."""
+
+import math
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Integer
+
+from bardling import storage
+from bardling.checkpoint import open_checkpoint
+from bardling.data.documents import Documents, known_documents
+from bardling.data.token_file import open_tokens
+from bardling.evaluation.loss import evaluate
+from bardling.evaluation.samples import SAMPLE_TEMPERATURE
+from bardling.evaluation.standing import BIGRAM, LONG, Standing, Told, ngram_loss, told
+from bardling.generation.sampling import Sample
+from bardling.generation.text import generate_texts, read_prompt
+from bardling.model.gpt import GPT
+from bardling.model.size import count_parameters
+from bardling.reporting.console import clock, count
+from bardling.reporting.page import run_page, standing_rows
+from bardling.run_folder import RunFolder
+from bardling.text.tokenizer import Tokenizer
+
+SAMPLES = 100
+PLAIN_SAMPLES = 4
+"""Texts where no grammar tells what is right: a few to look at."""
+PLAIN_TOKENS = 400
+EVALUATION_BATCH = 32
+Ids = Integer[np.ndarray, " _"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was found, and where the page is."""
+
+    step: int
+    standing: Standing
+    samples: list[Told]
+    by_grammar: bool
+    """Whether the samples should be stories of the grammar."""
+    path: Path
+
+    @property
+    def rows(self) -> list[tuple[str, float, str]]:
+        """(name, loss, meaning) of all that is compared, from the worst to the best."""
+        return standing_rows(self.standing)
+
+    @property
+    def stories(self) -> int:
+        """How many of the samples are stories."""
+        return sum(sample.reason is None for sample in self.samples)
+
+
+def report(
+    run: RunFolder, *, note: Callable[[str], None], num_samples: int = SAMPLES, seed: int = 0
+) -> Report:
+    """Measure the best step of a run, let it write, and leave `report.html` in its folder."""
+    checkpoint = open_checkpoint(run, "best", note)
+    model, tokenizer = checkpoint.build_model(), checkpoint.tokenizer
+    train, val = (open_tokens(run.tokens_path(s), tokenizer=tokenizer) for s in ("train", "val"))
+    documents = known_documents(val, tokenizer)
+    done = Report(
+        step=checkpoint.state.step,
+        standing=_standing(model, tokenizer, train, val, documents),
+        samples=_samples(model, tokenizer, num_samples, seed, by_grammar=documents is not None),
+        by_grammar=documents is not None,
+        path=run.path / "report.html",
+    )
+    page = run_page(
+        name=run.name,
+        facts=_facts(run, done.step, len(train)),
+        metrics=run.metrics(),
+        standing=done.standing,
+        samples=done.samples,
+        by_grammar=done.by_grammar,
+        advice=_advice(run),
+    )
+    storage.write_text(done.path, page)
+    return done
+
+
+def _standing(
+    model: GPT, tokenizer: Tokenizer, train: Ids, val: Ids, documents: Documents | None
+) -> Standing:
+    measured = evaluate(model, val, batch_size=EVALUATION_BATCH, documents=documents)
+    count_up_to = partial(
+        ngram_loss,
+        train,
+        val,
+        vocab_size=tokenizer.vocab_size,
+        end_token=tokenizer.end_token,
+        by_document=documents is not None,
+    )
+    return Standing(
+        chance=math.log(tokenizer.vocab_size),
+        bigram=count_up_to(order=BIGRAM),
+        ngram=count_up_to(order=LONG),
+        model=measured.loss,
+        floor=measured.floor,
+    )
+
+
+def _samples(
+    model: GPT, tokenizer: Tokenizer, num_samples: int, seed: int, *, by_grammar: bool
+) -> list[Told]:
+    """Let the model write whole stories, or a few pieces of text that nobody can check."""
+    texts = generate_texts(
+        model,
+        tokenizer,
+        read_prompt("", tokenizer, model.config.block_size),
+        Sample(temperature=SAMPLE_TEMPERATURE),
+        max_new_tokens=model.config.block_size if by_grammar else PLAIN_TOKENS,
+        num_samples=num_samples if by_grammar else min(num_samples, PLAIN_SAMPLES),
+        seed=seed,
+    )
+    return told(texts) if by_grammar else [Told(text=t, end=len(t), reason=None) for t in texts]
+
+
+def _facts(run: RunFolder, step: int, train_tokens: int) -> list[str]:
+    config, result = run.config(), run.result()
+    batch_tokens = config.training.batch_size * config.model.block_size
+    facts = [
+        Path(config.data.corpus).name,
+        f"{count(count_parameters(config.model).total)} parameters",
+        f"step {step:,} of {config.total_steps:,}",
+        f"{count(step * batch_tokens)} tokens of {count(train_tokens)}",
+    ]
+    return facts + ([] if result is None else [f"{clock(result['seconds'])} of training"])
+
+
+def _advice(run: RunFolder) -> list[tuple[str, str]]:
+    """Return commands that go on from here."""
+    name, corpus = shlex.quote(str(run.path)), shlex.quote(run.config().data.corpus)
+    return [
+        (f"bardling generate {name} --temperature 0.5 0.8 1.1", "the same draws, bolder or wilder"),
+        (f"bardling train {corpus} --budget 10m", "more time: the loss falls with its logarithm"),
+        (
+            f"bardling train {corpus} --model.attention none --budget 1m",
+            "no token sees another: what does attention do here?",
+        ),
+        (
+            f"bardling train {corpus} --model.position none --budget 1m",
+            "no token knows its place: how much is lost?",
+        ),
+        ("bardling train my-novel.txt --budget 5m", "a text of your own"),
+    ]

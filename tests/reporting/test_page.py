@@ -1,0 +1,85 @@
+"""The page of a run: what is on it, that it is well formed, and that nothing on it is alive."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from bardling.evaluation.standing import Standing, Told
+from bardling.reporting.page import run_page, standing_rows
+
+STANDING = Standing(chance=4.1, bigram=2.4, ngram=0.72, model=0.45, floor=0.3)
+VOID = {"meta", "br"}
+
+
+class Checker(HTMLParser):
+    """Collects text and tags, and notices what is not closed or could do something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        assert not [name for name, _ in attrs if name.startswith("on")]
+        assert not [v for n, v in attrs if n in ("src", "href") and not (v or "").startswith("#")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+
+
+def page(**changes):
+    metrics = [
+        {"step": s, "tokens": s * 100, "seconds": s / 10, "train_loss": 4.0 / (1 + s),
+         "val_loss": 4.2 / (1 + s), "sample": f"sample {s} <b>&"}
+        for s in range(0, 10, 2)
+    ]  # fmt: skip
+    settings = {
+        "name": "a <script>alert(1)</script> run",
+        "facts": ["stories", "1.2M parameters"],
+        "metrics": [*metrics, {"step": 9, "tokens": 900, "seconds": 1.0, "loss": 1.0}],
+        "standing": STANDING,
+        "samples": [
+            Told(text="A story.", end=8, reason=None),
+            Told(text="A stroy.", end=4, reason="expected 'o', found 'r'"),
+        ],
+        "by_grammar": True,
+        "advice": [("bardling train stories --budget 10m", "more time")],
+    }
+    checker = Checker()
+    checker.feed(run_page(**(settings | changes)))
+    assert not checker.open
+    return checker
+
+
+def test_everything_is_on_it_and_nothing_is_alive():
+    shown = page()
+    assert "script" not in shown.tags and "a <script>alert(1)</script> run" in shown.text
+    for text in (
+        "stories · 1.2M parameters", "sample 0 <b>&", "0.4500", "0.3000", "64% of the way",
+        "1 of 2 are stories", "A st|roy.", "expected 'o', found 'r'", "more time",
+    ):  # fmt: skip
+        assert text in shown.text, text
+    assert "svg" in shown.tags
+
+
+def test_a_run_without_floor_or_grammar_has_a_page_too():
+    standing = Standing(chance=4.1, bigram=2.4, ngram=1.5, model=1.6, floor=None)
+    shown = page(standing=standing, by_grammar=False, metrics=[])
+    assert "floor" not in shown.text and "are stories" not in shown.text
+    assert "A stroy." in shown.text
+
+
+@pytest.mark.parametrize("floor", [None, 0.3])
+def test_rows_go_from_the_worst_to_the_best_that_there_can_be(floor):
+    standing = Standing(chance=4.1, bigram=2.4, ngram=0.72, model=0.45, floor=floor)
+    losses = [loss for _, loss, _ in standing_rows(standing)]
+    assert losses == sorted(losses, reverse=True) and len(losses) == 4 + (floor is not None)
