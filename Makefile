@@ -6,9 +6,10 @@ READY := $(VENV)/ready
 
 .PHONY: demo test slow check bench clean
 
-demo: $(READY)  ## train for about a minute on text the package makes itself, then write some
+demo: $(READY)  ## train for two minutes on stories the package makes itself; see how good it is
 	@$(BIN)/bardling train demo --resume auto --name demo
-	@$(BIN)/bardling generate demo --max-new-tokens 400 --temperature 0.5
+	@$(BIN)/bardling generate demo --max-new-tokens 800 --temperature 0.5
+	@$(BIN)/bardling report demo
 
 test: $(READY)  ## all quick tests; with COVER=1 also how much of src they reach
 	@# One thread for each of the two workers: teams of threads on shared cores wait for each other.
@@ -32,5 +33,5 @@ clean:  ## remove what the targets above made; runs/ stays
 # torch is named with its exact version because a range would take the newest build there is.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet "torch==2.13.0" -e ".[dev]"
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet "torch==2.13.0" -e ".[dev,report]"
 	@touch $(READY)

@@ -3,7 +3,7 @@
 import pytest
 
 from bardling.data.corpora import CORPORA
-from bardling.data.sums import sums
+from bardling.data.stories.corpus import stories
 from bardling.errors import UsageError
 from bardling.model.size import count_parameters
 from bardling.presets import PRESETS, config_for, find_preset
@@ -15,7 +15,7 @@ from bardling.training.schedule import lr_fraction_of_step
 def test_preset_is_complete(name):
     preset = find_preset(name)
     assert preset.about
-    assert preset.config.data.corpus in CORPORA
+    assert preset.config.data.corpus.partition(":")[0] in CORPORA
     assert count_parameters(preset.config.model).total > 0
 
 
@@ -56,7 +56,10 @@ def test_what_a_seed_states_is_no_assumption():
 
 
 def test_the_demo_counts_the_characters_of_its_corpus():
-    assert find_preset("demo").config.model.vocab_size == len(set(sums(seed=0)))
+    characters = set("".join(stories(0, 2000)))
+    config = find_preset("demo").config
+    assert config.model.vocab_size == len(characters) + 1  # and the end token
+    assert config.model.block_size > max(map(len, stories(0, 1000, split="val")))
 
 
 def test_words_after_train(tmp_path):
@@ -87,3 +90,6 @@ def test_shakespeare_is_as_large_as_its_time_allows(budget, width):
 def test_other_budgets_leave_a_preset_as_it_is(budget):
     assert config_for("shakespeare", budget) == find_preset("shakespeare").config
     assert config_for("demo", "60s") == find_preset("demo").config
+    assert config_for("demo", "10m").model.n_layer > config_for("demo", "60s").model.n_layer
+    assert config_for("stories:50").data.corpus == "stories:50"
+    assert config_for("stories:50").model == find_preset("demo").config.model

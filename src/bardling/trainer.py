@@ -223,6 +223,7 @@ class Trainer:
             **(self.state.latest or dict.fromkeys(STEP_KEYS)),
             "train_loss": finite(train.loss),
             "val_loss": finite(val.loss),
+            **({} if val.floor is None else {"val_floor": val.floor}),
             "val_tokens": val.tokens,
             "sample": sample,
         }
@@ -292,4 +293,6 @@ class Trainer:
             total_steps=self.config.total_steps,
             batch_tokens=bench.batch_tokens,
             val_subset_tokens=bench.validation.subset_tokens,
+            longest_document=bench.documents.longest if bench.documents else 0,
+            floor=bench.validation.whole_floor,
         )

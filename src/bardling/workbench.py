@@ -15,6 +15,7 @@ from bardling import storage
 from bardling.checkpoint import Checkpoint, load_weights
 from bardling.config import RunConfig
 from bardling.data.batches import Windows
+from bardling.data.documents import known_documents
 from bardling.data.token_file import open_tokens
 from bardling.errors import CheckpointError
 from bardling.evaluation.checks.finding import Finding
@@ -76,6 +77,7 @@ class Workbench:
             split="train",
         )
         self.batch_tokens = settings.batch_size * self.config.model.block_size
+        self.documents = known_documents(self.val, self.tokenizer)
         self.goes_on = checkpoint is not None
         self.before = None if checkpoint is None else checkpoint.state.conditions
         self.machine: Machine = choose_machine(
@@ -144,10 +146,11 @@ class Workbench:
         Where steps or evaluations are slow, each is measured for about `limit` seconds only.
         """
         n_bytes = 12 * sum(p.numel() for p in self.model.parameters())
+        padding = self._validation(1).padding
         return Costs(
             step=step_seconds(self.learner, self.windows.batch, self.settings, limit),
-            validated_token=self._token_seconds(self.machine, limit / 2),
-            whole=self._token_seconds(None, limit / 2) * len(self.val),
+            validated_token=self._token_seconds(self.machine, limit / 2) * padding,
+            whole=self._token_seconds(None, limit / 2) * padding * len(self.val),
             sample=self._sample_seconds(),
             save=SAVE_SECONDS + n_bytes / SAVED_BYTES_PER_SECOND,
         )
@@ -184,6 +187,8 @@ class Workbench:
             batch_size=-(-self.settings.batch_size // self.settings.accumulate),
             interval_tokens=eval_interval * self.batch_tokens,
             machine=self.machine,
+            block_size=self.config.model.block_size,
+            documents=self.documents,
         )
 
     def _expected_seconds(self) -> float:

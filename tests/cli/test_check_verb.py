@@ -85,7 +85,7 @@ def test_settings_are_those_of_train(cli, asked, tmp_path):
     assert cli("check", "demo", *words, "--data-dir", tmp_path, "--device", "cpu").code == 0
     config, options = calls[0]
     assert config.optimizer.muon_lr == 0.02 and config.training.keep_at == (2, 4)
-    assert config.training.seed == 3 and config.data.corpus == "sums"
+    assert config.training.seed == 3 and config.data.corpus == "stories:7000"
     assert config.model == bardling.presets.demo().config.model
     assert options["device"] == "cpu" and options["data_dir"] == tmp_path
     assert cli("check", "demo").code == 0
@@ -108,7 +108,7 @@ def test_a_preset_has_the_size_that_it_has_for_the_budget(cli, asked, budget):
         (("demo", "--bugdet", "3steps"), 2, "check has no option '--bugdet', did you mean"),
         (("demo", "--name", "x"), 2, "check has no option '--name'"),
         (("demo", "--optimizer", "muno"), 2, "'muno' is no optimizer, did you mean 'muon'?"),
-        (("demo", "--model.n-head", 5), 1, "not divisible by n_head 5"),
+        (("seed-001", "--model.n-head", 5), 1, "not divisible by n_head 5"),
     ],
 )
 def test_what_is_refused(cli, words, code, said):

@@ -57,7 +57,7 @@ def test_the_options_of_a_part_are_those_of_its_type(optimizer):
     ],
 )
 def test_an_unknown_option_names_the_nearest(cli, word, nearest):
-    done = cli("train", "demo", word, "3")
+    done = cli("train", "seed-001", word, "3")
     assert done.code == 2 and done.out == ""
     said = word.split("=")[0]
     meant = f"train has no option '{said}', did you mean '{nearest}'?; --help shows them all"

@@ -1,10 +1,12 @@
 """`bardling train --optimizer`: the word chooses the optimizer, its options set its numbers."""
 
+from dataclasses import replace
+
 import pytest
 
 import bardling
 from bardling.cli import train as train_verb
-from bardling.presets import demo
+from bardling.presets import TORCH_ADAMW, demo
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon
 
 MUON = ("--optimizer", "muon")
@@ -12,12 +14,12 @@ MUON = ("--optimizer", "muon")
 
 @pytest.fixture
 def optimizer_of(cli, monkeypatch):
-    """Return the optimizer with which `bardling train demo` would train."""
+    """Return the optimizer with which `bardling train seed-001` would train."""
     given = []
     monkeypatch.setattr(bardling, "train_config", lambda config, **_: given.append(config))
 
     def call(*words: object):
-        done = cli("train", "demo", *words)
+        done = cli("train", "seed-001", *words)
         assert done.code == 0, done.err
         return given.pop().optimizer
 
@@ -27,9 +29,9 @@ def optimizer_of(cli, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ((), demo().config.optimizer),
-        (("--optimizer", "adamw"), demo().config.optimizer),
-        (("--optimizer.beta2", 0.9), AdamW(lr=3e-3, beta2=0.9)),
+        ((), TORCH_ADAMW),
+        (("--optimizer", "adamw"), TORCH_ADAMW),
+        (("--optimizer.beta2", 0.9), replace(TORCH_ADAMW, beta2=0.9)),
         (("--optimizer", "muon"), Muon()),
         (("--optimizer=muon", "--optimizer.muon-lr", 0.01), Muon(muon_lr=0.01)),
         (("--optimizer.muon_lr", 0.01, "--optimizer", "muon"), Muon(muon_lr=0.01)),
@@ -71,13 +73,13 @@ def test_where_the_preset_has_muon_its_options_need_no_word(optimizer_of, monkey
     ],
 )
 def test_what_is_refused(cli, words, code, said):
-    done = cli("train", "demo", *words)
+    done = cli("train", "seed-001", *words)
     assert done.code == code and done.err.count("\n") == 1
     assert done.err.startswith("bardling: ") and said in done.err
 
 
 def test_help_lists_the_choices_and_the_options_of_the_one_chosen(cli):
-    plain, muon = (cli("train", "demo", *words, "--help").out for words in ((), MUON))
+    plain, muon = (cli("train", "seed-001", *words, "--help").out for words in ((), MUON))
     for shown in (plain, muon):
         assert "--optimizer adamw|muon|adam|sgd" in shown
         for word, meaning in (("muon", "Jordan 2024"), ("adam", "Kingma"), ("sgd", "Stochastic")):
@@ -93,12 +95,12 @@ def test_the_schedule_is_drawn_to_the_rate_of_the_chosen_optimizer(train):
 
 
 def test_a_run_with_muon_and_its_end(train, cli, tmp_path):
-    assert train("--name", "demo", *MUON, "--optimizer.muon-lr", 0.01).code == 0
-    run = bardling.load(tmp_path / "runs" / "demo")
+    assert train("--name", "seed-001", *MUON, "--optimizer.muon-lr", 0.01).code == 0
+    run = bardling.load(tmp_path / "runs" / "seed-001")
     assert run.config.optimizer == Muon(muon_lr=0.01)
-    other = train("--name", "demo", "--resume", "auto")
+    other = train("--name", "seed-001", "--resume", "auto")
     assert other.code == 2 and "optimizer is 'adamw' here and 'muon' there" in other.err
-    same = train("--resume", "demo", *MUON)
+    same = train("--resume", "seed-001", *MUON)
     assert same.code == 0 and "has ended already" in same.out
-    alone = cli("train", "--resume", "demo", "--optimizer", "sgd")
+    alone = cli("train", "--resume", "seed-001", "--optimizer", "sgd")
     assert alone.code == 2 and "optimizer is 'sgd' here and 'muon' there" in alone.err

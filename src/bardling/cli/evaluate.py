@@ -9,6 +9,7 @@ import tyro
 import bardling
 from bardling import storage
 from bardling.cli.options import File, Folder, parse
+from bardling.reporting.console import excess
 from bardling.reporting.screen import complain, show_text
 from bardling.run_folder import find_run, runs_folder
 from bardling.text.tokenizer import Unknown
@@ -52,13 +53,14 @@ def run(argv: Sequence[str]) -> int:
             "tokens": result.tokens,
             "loss": result.loss,
             "perplexity": result.perplexity,
+            **({} if result.floor is None else {"floor": result.floor}),
         }
         show_text(storage.json_bytes(values).decode())
         return 0
     vocabulary = loaded.tokenizer.vocab_size
     show_text(
         f"{folder.name}, step {loaded.step}, on {what}: {result.tokens:,} tokens\n"
-        f"  loss        {result.loss:.4f} nats per token\n"
+        f"  loss        {result.loss:.4f} nats per token{excess(result.loss, result.floor)}\n"
         f"  perplexity  {result.perplexity:.3f}\n"
         f"  knowing nothing: {math.log(vocabulary):.4f} nats, perplexity {vocabulary}\n"
     )

@@ -7,7 +7,7 @@ never on a clock, so that a resumed run validates as the uninterrupted one did.
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Shaped
@@ -34,9 +34,31 @@ class Validation:
     """Tokens trained on between two validations."""
     machine: Machine | None = None
     """Whose precision validations during the run use; None takes that of the weights."""
-    train_documents: Documents | None = None
-    val_documents: Documents | None = None
-    """Where the floor of the language is known: losses are then measured on whole documents."""
+    block_size: int = 0
+    """Tokens of a window, where there are documents."""
+    documents: Documents | None = None
+    """Those of the validation split, where the floor of the language is known: losses, that on
+    the training text too, are then measured on whole documents."""
+
+    @cached_property
+    def train_documents(self) -> Documents | None:
+        """The documents of the training split, if those of the other are known."""
+        known = self.documents
+        return None if known is None else Documents.find(self.train, known.end_token)
+
+    @property
+    def whole_floor(self) -> float | None:
+        """The least expected loss on the whole validation split, where it is known."""
+        if self.documents is None:
+            return None
+        return self.documents.floor(self.documents.spans(self.block_size))
+
+    @property
+    def padding(self) -> float:
+        """Tokens that are computed for each that counts: windows of documents are not full."""
+        if self.documents is None:
+            return 1.0
+        return len(self.documents.spans(self.block_size)) * self.block_size / len(self.val)
 
     @property
     def subset_tokens(self) -> int | None:
@@ -48,10 +70,10 @@ class Validation:
     def during_run(self, model: GPT) -> tuple[Evaluation, Evaluation]:
         """Return the losses on training and validation text, over equally many tokens."""
         part = partial(evaluate, model, batch_size=self.batch_size, machine=self.machine)
-        val = part(self.val, max_tokens=self.subset_tokens, documents=self.val_documents)
+        val = part(self.val, max_tokens=self.subset_tokens, documents=self.documents)
         train = part(self.train, max_tokens=val.tokens, documents=self.train_documents)
         return train, val
 
     def whole(self, model: GPT) -> Evaluation:
         """Return the loss on the whole validation split, in the precision of the weights."""
-        return evaluate(model, self.val, batch_size=self.batch_size, documents=self.val_documents)
+        return evaluate(model, self.val, batch_size=self.batch_size, documents=self.documents)

@@ -20,6 +20,8 @@ from bardling.reporting.screen import Screen
 from bardling.reporting.watcher import RunFacts, Watcher
 from bardling.training.step import StepResult
 
+SHOWN_SAMPLE = 96  # characters of a sample, to see it improve
+
 
 def clock(seconds: int | float) -> str:
     """Write a duration as 0:07, 12:30 or 1:02:03."""
@@ -39,6 +41,14 @@ def count(number: int | float) -> str:
 def nats(loss: float | None) -> str:
     """Write a loss; the log has None for one that was not finite."""
     return "not finite" if loss is None else f"{loss:.4f}"
+
+
+def excess(loss: float | None, floor: float | None) -> str:
+    """Write a floor and how far a loss is above it; nothing where no floor is known."""
+    if floor is None:
+        return ""
+    above = "" if loss is None else f" + {loss - floor:.4f}"
+    return f" = floor {floor:.4f}{above}"
 
 
 class PlainConsole(Watcher):
@@ -88,8 +98,16 @@ class PlainConsole(Watcher):
             self._say(f"  goes on from step {facts.start_step:,}")
         self._say(
             f"  chance a model that knows nothing has a loss of ln {facts.vocab_size} = "
-            f"{math.log(facts.vocab_size):.4f} nats per token\n"
+            f"{math.log(facts.vocab_size):.4f} nats per token"
         )
+        if facts.floor is not None:
+            self._say(f"  floor  one that knows the language has {facts.floor:.4f}, and none less")
+        elif facts.longest_document:
+            self._say(
+                f"  floor  not comparable: documents have up to {facts.longest_document:,} tokens, "
+                "more than the context"
+            )
+        self._say("")
 
     def checked(self, findings: Sequence[Finding]) -> None:
         """Say that all is well, or what is not."""
@@ -110,9 +128,13 @@ class PlainConsole(Watcher):
         tail = f"  {count(self.speed):>5} tokens/s  {clock(left):>5} left" if self.speed else ""
         self._say(
             f"step {record['step']:>{len(str(total))}}/{total}  "
-            f"train {nats(record['train_loss'])}  val {nats(record['val_loss'])}{tail}",
+            f"train {nats(record['train_loss'])}  val {nats(record['val_loss'])}"
+            f"{excess(record['val_loss'], record.get('val_floor'))}{tail}",
             *([("  best", "green")] if best and record["step"] else []),
         )
+        if sample := " ".join(record.get("sample", "").split()):
+            shown = sample if len(sample) <= SHOWN_SAMPLE else sample[: SHOWN_SAMPLE - 3] + "..."
+            self._say((f"  {shown}", "dim"))
 
     def finished(self, result: Mapping[str, Any], folder: str) -> None:
         """Say the losses over the whole split, and what to do next."""
@@ -122,8 +144,10 @@ class PlainConsole(Watcher):
             f"\n{why}: {count(result['tokens'])} tokens in {clock(result['seconds'])}; "
             "loss on the whole validation split, nats per token:"
         )
-        self._say(f"  best   {nats(best['val_loss'])}  (step {best['step']})")
-        self._say(f"  last   {nats(last['val_loss'])}  (step {last['step']})")
+        floor = self.facts.floor if self.facts else None
+        for name, one in (("best", best), ("last", last)):
+            above = excess(one["val_loss"], floor)
+            self._say(f"  {name}   {nats(one['val_loss'])}{above}  (step {one['step']})")
         self._say(f"  next   bardling generate {shlex.quote(folder)}\n")
 
     def _seconds_per_step(self) -> float:

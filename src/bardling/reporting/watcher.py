@@ -31,6 +31,10 @@ class RunFacts:
     """Tokens of one optimizer step."""
     val_subset_tokens: int | None
     """Tokens of a validation during the run; None for the whole split."""
+    longest_document: int = 0
+    """Tokens of the longest validation document where the language is known, else 0."""
+    floor: float | None = None
+    """The least expected loss, in nats per token, where documents fit into the context."""
 
 
 class Watcher:
