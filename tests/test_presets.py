@@ -7,6 +7,7 @@ from bardling.data.stories.corpus import stories
 from bardling.errors import UsageError
 from bardling.model.size import count_parameters
 from bardling.presets import PRESETS, config_for, find_preset
+from bardling.text.bpe import BPETokenizer
 from bardling.training.plan import Plan
 from bardling.training.schedule import lr_fraction_of_step
 
@@ -55,11 +56,12 @@ def test_what_a_seed_states_is_no_assumption():
     assert "learned positions" in in_001 and "learned positions" not in in_000
 
 
-def test_the_demo_counts_the_characters_of_its_corpus():
-    characters = set("".join(stories(0, 2000)))
+def test_the_demo_holds_whole_stories():
     config = find_preset("demo").config
-    assert config.model.vocab_size == len(characters) + 1  # and the end token
-    assert config.model.block_size > max(map(len, stories(0, 1000, split="val")))
+    told, kept = stories(0, 1000), stories(0, 100, split="val")
+    tokenizer = BPETokenizer.train(told, vocab_size=config.model.vocab_size, end_token=True)
+    assert config.data.tokenizer == f"bpe:{tokenizer.vocab_size}"
+    assert max(len(tokenizer.encode(text)) for text in kept) < config.model.block_size
 
 
 def test_words_after_train(tmp_path):

@@ -85,7 +85,7 @@ def test_settings_are_those_of_train(cli, asked, tmp_path):
     assert cli("check", "demo", *words, "--data-dir", tmp_path, "--device", "cpu").code == 0
     config, options = calls[0]
     assert config.optimizer.muon_lr == 0.02 and config.training.keep_at == (2, 4)
-    assert config.training.seed == 3 and config.data.corpus == "stories:7000"
+    assert config.training.seed == 3 and config.data.corpus == "stories"
     assert config.model == bardling.presets.demo().config.model
     assert options["device"] == "cpu" and options["data_dir"] == tmp_path
     assert cli("check", "demo").code == 0

@@ -29,8 +29,8 @@ def refused(cli, train, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("--tokenizer", "bpe:3000"), 2, "'bpe:3000' comes with the BPE tokenizer, which is not"),
-        (("--tokenizer", "gpt2"), 2, "'gpt2' comes with the BPE tokenizer, which is not built yet"),
+        (("--tokenizer", "bpe:many"), 2, "'bpe:many' names no size: give one of 257 to"),
+        (("--tokenizer", "gpt2"), 2, "GPT-2's own tokenizer is not built in yet"),
         (("--tokenizer", "chars"), 2, "'chars' is not a tokenizer"),
         (("--budget", "5ks"), 2, "'5ks' is no budget; write it as 90s, 5m, 2000steps"),
         (("--budget", "90s", "--show-schedule"), 2, "is known when the run has begun"),

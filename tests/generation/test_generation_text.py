@@ -15,6 +15,7 @@ from bardling.generation.sampling import Beam, Greedy, Sample
 from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
+from bardling.text.bpe import BPETokenizer
 from bardling.text.characters import CharacterTokenizer
 
 LETTERS = CharacterTokenizer.train(["abcdef\n"], end_token=True)
@@ -298,3 +299,23 @@ def test_an_impossible_order_is_refused(max_new_tokens, num_samples):
     order = {"max_new_tokens": max_new_tokens, "num_samples": num_samples}
     with pytest.raises(GenerationError, match=f"^{max_new_tokens} new .* {num_samples} samples"):
         generate_texts(MODEL, LETTERS, PROMPT, Greedy(), **order)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.sampled_from("aé你😀"), min_size=1, max_size=12))
+def test_no_half_a_character_is_ever_shown(text):
+    """Tokens of single bytes: a character is written when its last byte has come."""
+    tokenizer = BPETokenizer.train([], vocab_size=256)
+    writer = text_module._Writer(tokenizer, ())
+    shown = [writer.take(token) for token in tokenizer.encode(text)]
+    assert [piece for piece in shown if piece] == list(text) and writer.close() == ""
+
+
+def test_bytes_that_never_become_a_character_are_shown_in_the_end():
+    tokenizer = BPETokenizer.train([], vocab_size=256)
+    first = tokenizer.encode("😀")[0]
+    writer = text_module._Writer(tokenizer, ())
+    assert writer.take(first) == "" and writer.close() == "\ufffd"
+    writer = text_module._Writer(tokenizer, ())
+    shown = "".join(writer.take(token) for token in [first] * 4 + tokenizer.encode("a"))
+    assert shown == "\ufffd" * 4 + "a"

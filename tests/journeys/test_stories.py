@@ -20,8 +20,10 @@ TINY = SETTINGS | {
     "batch_size": 2,
     "budget": "2steps",
     "block_size": 832,
+    "tokenizer": "char",
+    "val_fraction": 0.05,
 }
-N_VAL = 2
+N_VAL = 3
 
 
 class Facts(Watcher):
@@ -113,3 +115,13 @@ def test_a_file_of_stories_has_a_floor_too(tmp_path):
 def test_an_empty_prompt_starts_a_story(trained):
     run, _ = trained
     assert run.prompt("").ids == [run.tokenizer.end_token]
+
+
+def test_the_floor_is_that_of_any_tokenizer(tmp_path):
+    """The same stories in fewer tokens have the same nats, so more to each token."""
+    settings = {**TINY, "block_size": 400, "tokenizer": "bpe:600"}
+    run = bardling.train("stories:60", runs_dir=tmp_path, **settings)
+    result = run.validation_loss()
+    nats = sum(listen(text).nats for text in validation_stories(run))
+    assert result.floor * result.tokens == pytest.approx(nats)
+    assert result.floor > 0.5

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bardling.errors import StorageError, TokenizerError, UsageError
+from bardling.text.bpe import BPETokenizer
 from bardling.text.characters import CharacterTokenizer
-from bardling.text.tokenizer import END_TOKEN
+from bardling.text.tokenizer import END_TOKEN, Tokenizer
 from bardling.text.tokenizer_file import (
     load_tokenizer,
     parse_tokenizer,
@@ -22,9 +23,12 @@ from bardling.text.tokenizer_file import (
 ODD = "\n\t\r\x00\x7f \u00a0ab.,'é́e\u0301\u200d\u2028\u2029\ufeff\ufffd😀👩\U0010ffff<|>"
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "end"])
-def tokenizer(request) -> CharacterTokenizer:
-    return CharacterTokenizer.train([ODD], end_token=request.param)
+@pytest.fixture(params=["plain", "end", "bpe", "bpe end"])
+def tokenizer(request) -> Tokenizer:
+    end = "end" in request.param
+    if "bpe" in request.param:
+        return BPETokenizer.train([ODD * 2], vocab_size=300, end_token=end)
+    return CharacterTokenizer.train([ODD], end_token=end)
 
 
 def test_a_saved_tokenizer_is_the_same_when_loaded(tokenizer, tmp_path):
@@ -93,7 +97,7 @@ def with_vocab(vocab, **more) -> bytes:
         (b"\x80\x04", "not strict JSON"),
         (b"[]", "what 'model' it holds"),
         (b'{"model": {"type": 1}}', "what 'model' it holds"),
-        (b'{"model": {"type": "BPE"}}', "type 'BPE'"),
+        (b'{"model": {"type": "Unigram"}}', "type 'Unigram'"),
         (b'{"model": {"type": "WordLevel"}}', "'added_tokens'"),
         (with_vocab({"a": 0, "b": 2}), "not 0 to 1, each once"),
         (with_vocab({"a": 0, "b": 0}), "not 0 to 1, each once"),
@@ -143,10 +147,20 @@ def test_a_tokenizer_by_name(tmp_path):
     assert train_tokenizer(str(tmp_path / "tokenizer.json"), [], end_token=False) == trained
 
 
-@pytest.mark.parametrize("name", ["bpe:3000", "bpe:x", "bpe", "gpt2"])
-def test_what_comes_later_says_so(name):
-    with pytest.raises(UsageError, match=f"'{name}' .* not built yet"):
+def test_bpe_is_trained_to_the_size_that_its_name_says():
+    trained = train_tokenizer("bpe:270", ["abc abc " * 9, "bc"], end_token=True)
+    assert trained == BPETokenizer.train(["abc abc " * 9, "bc"], vocab_size=270, end_token=True)
+
+
+@pytest.mark.parametrize("name", ["bpe", "bpe:", "bpe:x", "bpe:256", "bpe:99999999", "bpe:²"])
+def test_a_size_that_is_none_is_refused(name):
+    with pytest.raises(UsageError, match="names no size: give one of 257"):
         train_tokenizer(name, ["a"], end_token=False)
+
+
+def test_what_comes_later_says_so():
+    with pytest.raises(UsageError, match="not built in yet"):
+        train_tokenizer("gpt2", ["a"], end_token=False)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from bardling.generation.sampling import Beam, Strategy
 from bardling.model.gpt import GPT
 from bardling.text.tokenizer import Tokenizer
 
+HALF = "\N{REPLACEMENT CHARACTER}"  # what bytes that are no whole character decode to
+LONGEST_CHARACTER = 4  # bytes of UTF-8, and so tokens
 MAX_SAMPLES = 4096  # they share one batch, and so one cache
 
 
@@ -61,13 +63,20 @@ class _Writer:
         self.tokenizer, self.stop = tokenizer, [s for s in stops if s]
         self.reserve = max(map(len, self.stop), default=1) - 1  # could be a stop's beginning
         self.pending = ""
+        self.ids: list[int] = []
+        """Tokens whose last character may not be whole."""
         self.done = False
 
     def take(self, token: int) -> str:
         """Return the text that is now certain."""
         if token == self.tokenizer.end_token:
             return self.close()
-        self.pending += self.tokenizer.decode([token])
+        self.ids.append(token)
+        text = self.tokenizer.decode(self.ids)
+        if text.endswith(HALF) and len(self.ids) < LONGEST_CHARACTER:
+            return ""  # the next token may bring the rest of a character
+        self.ids = []
+        self.pending += text
         found = [place for s in self.stop if (place := self.pending.find(s)) >= 0]
         if found:
             self.pending = self.pending[: min(found)]
@@ -78,6 +87,8 @@ class _Writer:
     def close(self) -> str:
         """End the text and return what was held back."""
         self.done = True
+        self.pending += self.tokenizer.decode(self.ids)
+        self.ids = []
         return self._emit(len(self.pending))
 
     def _emit(self, count: int) -> str:

@@ -6,11 +6,12 @@ guesses a class and silently gives other ids. What stands in them is left to eac
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bardling.errors import StorageError, TokenizerError, UsageError, nearest
 from bardling.storage import Json, exists, json_bytes, parse_json, read_bytes, write_bytes
+from bardling.text.bpe import BPETokenizer
 from bardling.text.characters import CharacterTokenizer
 from bardling.text.tokenizer import END_TOKEN, Tokenizer
 
@@ -18,28 +19,34 @@ FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 
 _LIMIT_BYTES = 64 * 2**20  # the largest published vocabularies take a quarter of this
-_READERS = {"WordLevel": CharacterTokenizer.from_json}
+_READERS: dict[str, Callable[[Json], Tokenizer]] = {
+    "WordLevel": CharacterTokenizer.from_json,
+    "BPE": BPETokenizer.from_json,
+}
 _NAMES = ("char", "bpe:3000", "gpt2")
-_NOT_BUILT_YET = re.compile(r"bpe(:.*)?|gpt2")
+_BPE = re.compile(r"bpe(?::(.*))?")
 
 
 def is_built_in(name: str) -> bool:
     """Tell whether `name` is a kind of tokenizer, not the place of one."""
-    return name == "char" or _NOT_BUILT_YET.fullmatch(name) is not None
+    return name in ("char", "gpt2") or _BPE.fullmatch(name) is not None
 
 
 def train_tokenizer(name: str, texts: Iterable[str], *, end_token: bool) -> Tokenizer:
     """Return the tokenizer that `--tokenizer name` means.
 
-    "char" is trained on `texts`, with an end token if asked for. A path to a tokenizer.json, or
+    "char" is trained on `texts`, with an end token if asked for; so is "bpe:3000", to a vocabulary
+    of that size. A path to a tokenizer.json, or
     to a folder that holds one (a run, for instance), is loaded as it is.
     """
     if name == "char":
         return CharacterTokenizer.train(texts, end_token=end_token)
-    if _NOT_BUILT_YET.fullmatch(name):
+    if found := _BPE.fullmatch(name):
+        return BPETokenizer.train(texts, vocab_size=_size(name, found[1]), end_token=end_token)
+    if name == "gpt2":
         raise UsageError(
-            f"the tokenizer '{name}' comes with the BPE tokenizer, which is not built yet: "
-            "use 'char' or the path of a tokenizer.json"
+            "GPT-2's own tokenizer is not built in yet: use char, bpe:3000 or the path of a "
+            "tokenizer.json"
         )
     if exists(Path(name)):
         return load_tokenizer(Path(name))
@@ -47,6 +54,14 @@ def train_tokenizer(name: str, texts: Iterable[str], *, end_token: bool) -> Toke
         f"'{name}' is not a tokenizer: use {', '.join(_NAMES)}, a tokenizer.json or a folder "
         f"that holds one{nearest(name, _NAMES)}"
     )
+
+
+def _size(name: str, size: str | None) -> int:
+    if size is None or not (size.isascii() and size.isdecimal()) or not 257 <= int(size) <= 2**20:
+        raise UsageError(
+            f"'{name}' names no size: give one of 257 to {2**20:,} tokens, as in bpe:3000"
+        )
+    return int(size)
 
 
 def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
