@@ -65,7 +65,8 @@ def test_everything_is_on_it_and_nothing_is_alive():
     assert "script" not in shown.tags and "a <script>alert(1)</script> run" in shown.text
     for text in (
         "stories · 1.2M parameters", "sample 0 <b>&", "0.4500", "0.3000", "64% of the way",
-        "1 of 2 are stories", "A st|roy.", "expected 'o', found 'r'", "more time",
+        "1 of 2 sampled texts are stories; the others stop being one after 4 ",
+        "A st|roy.", "expected 'o', found 'r'", "more time",
     ):  # fmt: skip
         assert text in shown.text, text
     assert "svg" in shown.tags

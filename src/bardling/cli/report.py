@@ -10,6 +10,7 @@ from rich.text import Text
 import bardling
 from bardling.cli.options import Folder, parse
 from bardling.errors import UsageError
+from bardling.evaluation.standing import summary
 from bardling.reporting.screen import Screen, complain
 from bardling.run_folder import find_run, runs_folder
 
@@ -48,6 +49,6 @@ def run(argv: Sequence[str]) -> int:
         table.add_row(Text(f"  {name}", style), Text(f"{loss:.4f}", style), meaning)
     screen.print(table, soft_wrap=False)
     if done.by_grammar:
-        screen.print(f"  {done.stories} of {len(done.samples)} sampled texts are stories")
+        screen.print(f"  {summary(done.samples)}")
     screen.print(f"  page   {done.path}")
     return 0

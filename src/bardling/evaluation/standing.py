@@ -78,6 +78,15 @@ class Told:
     """Why; None for a story."""
 
 
+def summary(samples: Sequence[Told]) -> str:
+    """Say how many samples are stories, and how far the others get."""
+    ends = [sample.end for sample in samples if sample.reason is not None]
+    said = f"{len(samples) - len(ends)} of {len(samples)} sampled texts are stories"
+    if ends:
+        said += f"; the others stop being one after {sum(ends) / len(ends):.0f} characters"
+    return said
+
+
 def told(texts: Sequence[str]) -> list[Told]:
     """Return how far each text is a story of the grammar."""
     readings = [listen(text) for text in texts]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from bardling.evaluation.standing import Standing, Told
+from bardling.evaluation.standing import Standing, Told, summary
 from bardling.reporting.console import clock, count, nats
 from bardling.reporting.curves import Curve, loss_chart
 
@@ -123,11 +123,10 @@ def _history(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _share(samples: Sequence[Told]) -> str:
-    good = sum(sample.reason is None for sample in samples)
     return (
-        f"<p>{good} of {len(samples)} are stories of the grammar from the first character to the "
-        "last: every name, pronoun, colour and number as it was before. Of the others, what comes "
-        "after the first mistake is grey.</p>"
+        f"<p>{summary(samples)} on average. A story is one from the first character to the last: "
+        "every name, pronoun, colour and number as it was before. What comes after the first "
+        "mistake is grey.</p>"
     )
 
 

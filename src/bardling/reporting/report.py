@@ -50,11 +50,6 @@ class Report:
         """(name, loss, meaning) of all that is compared, from the worst to the best."""
         return standing_rows(self.standing)
 
-    @property
-    def stories(self) -> int:
-        """How many of the samples are stories."""
-        return sum(sample.reason is None for sample in self.samples)
-
 
 def report(
     run: RunFolder, *, note: Callable[[str], None], num_samples: int = SAMPLES, seed: int = 0
