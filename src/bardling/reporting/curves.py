@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from bardling.errors import UsageError
+from bardling.reporting.console import count
 
 INSTALL = "pip install 'bardling[report]'"
 COLOURS = ("#2a6f97", "#c1666b", "#d4a017", "#6a994e", "#7d5ba6")
@@ -44,6 +45,7 @@ def loss_chart(curves: Sequence[Curve], levels: Mapping[str, float], *, x_label:
         axes.yaxis.set_major_locator(_matplotlib("matplotlib.ticker").LogLocator(subs=(1, 2, 3, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(_matplotlib("matplotlib.ticker").NullFormatter())
+    axes.xaxis.set_major_formatter(lambda value, _: count(value))
     axes.set_xlabel(x_label)
     axes.set_ylabel("nats per token")
     for spine in ("top", "right"):

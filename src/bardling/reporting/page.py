@@ -23,7 +23,8 @@ h1 { font-size: 1.7rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin-top: 
 .facts, .why, th, figcaption { color: var(--soft); font-size: .92rem; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: normal; }
 td, th { padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.number { text-align: right !important; padding-right: 1.2rem; }
+td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.model td { font-weight: bold; }
 figure { margin: 1rem 0; } blockquote { margin: .8rem 0 1.2rem; padding-left: 1rem;
   border-left: 3px solid var(--line); white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -106,7 +107,7 @@ def _standing_table(standing: Standing) -> str:
             f'<tr{mark}><td>{row}</td><td class="number">{loss:.4f}</td>'
             f"<td>{escape(meaning)}</td></tr>"
         )
-    head = "<tr><th></th><th>nats per token</th><th></th></tr>"
+    head = '<tr><th></th><th class="number">nats per token</th><th></th></tr>'
     return f"<table>{head}{''.join(lines)}</table>"
 
 
