@@ -189,3 +189,40 @@ def test_a_reader_that_goes_away_does_not_stop_the_run():
             raise BrokenPipeError
 
     tell_everything(open_console(Screen(BrokenPipe())))
+
+
+def test_a_known_floor_stands_beside_every_loss():
+    output = Output()
+    with PlainConsole(Screen(output)) as console:
+        console.started(replace(FACTS, floor=0.3017, longest_document=799))
+        console.validated(record(1) | {"val_floor": 0.3}, best=True)
+        console.validated(record(2, None) | {"val_floor": 0.3}, best=False)
+        console.finished(RESULT, "runs/demo")
+    said = output.getvalue()
+    assert "floor  one that knows the language has 0.3017" in said
+    assert "val 2.6000 = floor 0.3000 + 2.3000" in said
+    assert "val not finite = floor 0.3000" in said
+    assert "best   1.5000 = floor 0.3017 + 1.1983  (step 1400)" in said
+
+
+def test_a_context_too_short_for_the_floor_is_said():
+    output = Output()
+    with PlainConsole(Screen(output)) as console:
+        console.started(replace(FACTS, longest_document=799))
+        console.finished(RESULT, "runs/demo")
+    said = output.getvalue()
+    assert "floor  not comparable: documents have up to 799 tokens" in said
+    assert "= floor" not in said
+
+
+def test_samples_are_shown_on_one_line_as_they_are():
+    output = Output()
+    with PlainConsole(Screen(output)) as console:
+        console.started(FACTS)
+        console.validated(record(1) | {"sample": "a [red]\n\n  b"}, best=False)
+        console.validated(record(2) | {"sample": "long " * 50}, best=False)
+        console.validated(record(3) | {"sample": " \n"}, best=False)
+    lines = output.getvalue().splitlines()
+    assert "  a [red] b" in lines
+    assert next(line for line in lines if line.startswith("  long")).endswith("...")
+    assert lines[-1].startswith("step    3/1500")
