@@ -35,11 +35,12 @@ def pairwise(
     chosen: list[Choice] = []
     while missing:
         pair = next(iter(missing))
-        found = [c for c in (_complete(values, pair, random) for _ in range(tries)) if valid(c)]
-        if not found:
+        tried = [_complete(values, pair, random) for _ in range(tries)]
+        tried.sort(key=lambda choice: -sum(met in missing for met in _pairs(choice)))
+        best = next(filter(valid, tried), None)
+        if best is None:
             del missing[pair]
             continue
-        best = max(found, key=lambda choice: sum(met in missing for met in _pairs(choice)))
         for met in _pairs(best):
             missing.pop(met, None)
         chosen.append(best)

@@ -1,7 +1,5 @@
 """Where a model stands, against counting done by hand."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -19,14 +17,12 @@ def test_the_share_of_the_gap_that_is_closed():
     assert hopeless.closed is None
 
 
-@pytest.mark.parametrize(("by_document", "n_left_out"), [(True, 0), (False, 1)])
-def test_counting_follows_the_protocol_of_all_losses(by_document, n_left_out):
-    """Two tokens that take turns: all but the first are nearly certain."""
-    train, val = np.tile([1, 2, 1, 2, 0], 4000), np.tile([1, 2, 1, 2, 0], 10)
+@pytest.mark.parametrize("by_document", [True, False])
+def test_counting_learns_what_there_is_to_count(by_document):
+    """One document over and over: every token is nearly certain."""
+    train, val = np.tile([1, 2, 0], 4000), np.tile([1, 2, 0], 10)
     loss = ngram_loss(train, val, order=3, vocab_size=3, end_token=0, by_document=by_document)
-    assert 0 < loss < math.log(3) / 2
-    short = ngram_loss(train, val[:2], order=3, vocab_size=3, end_token=0, by_document=by_document)
-    assert 2 - n_left_out in (1, 2) and short < 0.5
+    assert 0 < loss < 0.01
 
 
 def test_a_first_token_without_anything_before_it_does_not_count():

@@ -3,11 +3,12 @@
     python tests/journeys/random_signals.py [N=20] [SEED=0]
 
 Each child trains compiled, in bf16, with Muon, dropout and accumulation; every fourth starts with
-an empty compiler cache. It gets SIGINT or SIGTERM at a random moment between its start and the end
-of training, has to leave within 10 s by the documented code, and then goes on to its end. A run
-that had ended before its signal is drawn anew, so that all N are stops. Prints one line for each,
-and at the end how long leaving took and whether all weights and logs agree. Too long for every
-test run.
+an empty compiler cache. It gets SIGINT or SIGTERM at a random moment: every other one
+between its start and the end of training, most of which is compiling, the rest between its first
+step and that end, with a validation, a sample and a save after every fourth step. It has to leave
+within 10 s by the documented code, and then goes on to its end. A run that had ended before its
+signal is drawn anew, so that all N are stops. Prints one line for each, and at the end how long
+leaving took and whether all weights and logs agree. Too long for every test run.
 """
 
 import json
@@ -51,22 +52,37 @@ def start(folder: Path, name: str, cache: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def finish(folder: Path, name: str, cache: str) -> float:
-    """Let a run come to its end and return the seconds until its last step was saved."""
+def begin_steps(child: subprocess.Popen[str], run: RunFolder) -> None:
+    """Wait for the first line of a run's log that is of a step."""
+    while child.poll() is None and not any(record["step"] for record in run.metrics()):
+        time.sleep(0.01)
+
+
+def finish(folder: Path, name: str, cache: str) -> tuple[float, float]:
+    """Let a run come to its end; return the seconds to its first step and to its last one saved."""
     began, run = time.monotonic(), RunFolder(folder / "runs" / name)
     with start(folder, name, cache) as child:
+        begin_steps(child, run)
+        first = time.monotonic() - began
         while child.poll() is None and STEPS not in run.steps():
             time.sleep(0.05)
         trained = time.monotonic() - began
         _, err = child.communicate()
     if child.returncode:
         raise SystemExit(f"{name} failed with {child.returncode}: {err}")
-    return trained
+    return first, trained
 
 
-def stop(folder: Path, name: str, cache: str, number: signal.Signals, delay: float) -> dict | None:
-    """Stop a run after so many seconds and say how it left; None where it had ended before."""
+def stop(
+    folder: Path, name: str, cache: str, number: signal.Signals, delay: float, *, in_steps: bool
+) -> dict | None:
+    """Stop a run after so many seconds and say how it left; None where it had ended before.
+
+    The seconds count from its start, or from its first step on.
+    """
     with start(folder, name, cache) as child:
+        if in_steps:
+            begin_steps(child, RunFolder(folder / "runs" / name))
         time.sleep(delay)
         ended = RunFolder(folder / "runs" / name).result_path.exists()
         began = time.monotonic()
@@ -76,7 +92,8 @@ def stop(folder: Path, name: str, cache: str, number: signal.Signals, delay: flo
     if ended:
         return None
     return {
-        "signal": number.name, "after_seconds": round(delay, 1), "cache": cache,
+        "signal": number.name, "after_seconds": round(delay, 2), "in_steps": in_steps,
+        "cache": cache,
         "leaving_seconds": round(took, 2), "code": child.returncode,
         "in_time": child.returncode == CODES[number] and took < LIMIT_SECONDS,
         "said": err.strip()[:90],
@@ -104,16 +121,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "sums.txt").write_text(sums(3, n_lines=400))
-        cold = finish(folder, "whole", "warm")
+        _, cold = finish(folder, "whole", "warm")
         finish(folder, "again", "warm")
-        warm = finish(folder, "third", "warm")
+        first, warm = finish(folder, "third", "warm")
         agree = same(folder, "again")
         print(f"trained after {cold:.1f} s cold, {warm:.1f} s warm; agree: {agree}", flush=True)
         while len(rows) < count:
             run = f"run{len(rows)}-{late}"
             cache, length = (run, cold) if len(rows) % 4 == 0 else ("warm", warm)
             number = draw.choice([signal.SIGINT, signal.SIGTERM])
-            row = stop(folder, run, cache, number, draw.uniform(0.5, length))
+            in_steps = len(rows) % 2 == 1
+            delay = draw.uniform(0.0, warm - first) if in_steps else draw.uniform(0.5, length)
+            row = stop(folder, run, cache, number, delay, in_steps=in_steps)
             if row is None:
                 late += 1
                 continue

@@ -139,6 +139,7 @@ def test_merges_that_cannot_be_are_refused(merges):
         lambda v: v["model"].update(byte_fallback=True),
         lambda v: v.update(normalizer={"type": "NFC"}),
         lambda v: v.pop("added_tokens"),
+        lambda v: v.update(surprise=1),
     ],
 )
 def test_a_file_that_means_something_else_is_refused(change):

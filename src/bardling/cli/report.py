@@ -36,7 +36,7 @@ def run(argv: Sequence[str]) -> int:
         raise UsageError(f"{arguments.num_samples} samples are none; give at least 1")
     folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
     done = bardling.report(
-        folder, note=complain, num_samples=arguments.num_samples, seed=arguments.seed
+        folder.path, num_samples=arguments.num_samples, seed=arguments.seed, note=complain
     )
     screen = Screen()
     screen.print(Text.assemble((folder.name, "bold"), f", step {done.step:,}: nats per token"))

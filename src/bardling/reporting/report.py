@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from warnings import warn
 
 import numpy as np
 from jaxtyping import Integer
@@ -16,14 +17,14 @@ from bardling.data.documents import Documents, known_documents
 from bardling.data.token_file import open_tokens
 from bardling.evaluation.loss import evaluate
 from bardling.evaluation.samples import SAMPLE_TEMPERATURE
-from bardling.evaluation.standing import BIGRAM, LONG, Standing, Told, ngram_loss, told
+from bardling.evaluation.standing import BIGRAM, FIT_TOKENS, LONG, Standing, Told, ngram_loss, told
 from bardling.generation.sampling import Sample
 from bardling.generation.text import generate_texts, read_prompt
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
 from bardling.reporting.console import clock, count
 from bardling.reporting.page import run_page, standing_rows
-from bardling.run_folder import RunFolder
+from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.text.tokenizer import Tokenizer
 
 SAMPLES = 100
@@ -52,13 +53,24 @@ class Report:
 
 
 def report(
-    run: RunFolder, *, note: Callable[[str], None], num_samples: int = SAMPLES, seed: int = 0
+    folder: str | Path,
+    *,
+    num_samples: int = SAMPLES,
+    seed: int = 0,
+    note: Callable[[str], None] = warn,
 ) -> Report:
-    """Measure the best step of a run, let it write, and leave `report.html` in its folder."""
+    """Measure the best step of a run, let it write, and leave `report.html` in its folder.
+
+    `folder` is the run's path, or its name in ./runs; `note` hears what should be known (a Python
+    warning by default).
+    """
+    run = find_run(folder, runs_folder())
     checkpoint = open_checkpoint(run, "best", note)
     model, tokenizer = checkpoint.build_model(), checkpoint.tokenizer
     train, val = (open_tokens(run.tokens_path(s), tokenizer=tokenizer) for s in ("train", "val"))
     documents = known_documents(val, tokenizer)
+    if len(train) > FIT_TOKENS:
+        note(f"counting reads {FIT_TOKENS:,} of the {len(train):,} training tokens")
     done = Report(
         step=checkpoint.state.step,
         standing=_standing(model, tokenizer, train, val, documents),
@@ -133,7 +145,10 @@ def _advice(run: RunFolder) -> list[tuple[str, str]]:
     name, corpus = shlex.quote(str(run.path)), shlex.quote(run.config().data.corpus)
     return [
         (f"bardling generate {name} --temperature 0.5 0.8 1.1", "the same draws, bolder or wilder"),
-        (f"bardling train {corpus} --budget 10m", "more time: the loss falls with its logarithm"),
+        (
+            f"bardling train {corpus} --budget 10m",
+            "more time, a larger model",
+        ),
         (
             f"bardling train {corpus} --model.attention none --budget 1m",
             "no token sees another: what does attention do here?",

@@ -21,9 +21,9 @@ from jaxtyping import UInt32
 
 from bardling.errors import TokenizerError
 from bardling.storage import Json, json_bytes, sha256
-from bardling.text.characters import special_token_json
 from bardling.text.pretokenize import pieces
 from bardling.text.tokenizer import END_TOKEN, Unknown
+from bardling.text.tokenizer_json import require_same, special_token_json
 
 Pair = tuple[int, int]
 
@@ -174,12 +174,7 @@ class BPETokenizer:
                 tokenizer = cls(merges=_read_merges(vocab, merges), has_end_token=bool(added))
             case _:
                 raise TokenizerError("tokenizer.json needs 'added_tokens', 'vocab' and 'merges'")
-        for key, expected in tokenizer.to_json().items():
-            if value.get(key, "nothing") != expected:
-                raise TokenizerError(
-                    f"{key!r} in tokenizer.json is not that of a byte-level BPE of ours: expected "
-                    f"{str(expected)[:200]}, found {str(value.get(key, 'nothing'))[:200]}"
-                )
+        require_same(value, tokenizer.to_json(), "a byte-level BPE")
         return tokenizer
 
     def _names(self) -> list[str]:

@@ -18,6 +18,7 @@ from jaxtyping import UInt32
 from bardling.errors import TokenizerError
 from bardling.storage import Json, json_bytes, sha256
 from bardling.text.tokenizer import END_TOKEN, Unknown
+from bardling.text.tokenizer_json import require_same, special_token_json
 
 _CHUNK = 2**20  # characters looked up at once, which bounds the memory that a large text needs
 
@@ -135,14 +136,7 @@ class CharacterTokenizer:
                 tokenizer = cls(characters=_characters(vocab), has_end_token=bool(added))
             case _:
                 raise TokenizerError("tokenizer.json needs 'added_tokens' and the model's 'vocab'")
-        for key, expected in tokenizer.to_json().items():
-            if value.get(key, "nothing") != expected:
-                raise TokenizerError(
-                    f"{key!r} in tokenizer.json is not that of a character tokenizer of ours: "
-                    f"expected {str(expected)[:200]}, found {str(value.get(key, 'nothing'))[:200]}"
-                )
-        if extra := sorted(value.keys() - tokenizer.to_json().keys()):
-            raise TokenizerError(f"{extra[0]!r} in tokenizer.json has no meaning here: remove it")
+        require_same(value, tokenizer.to_json(), "a character tokenizer")
         return tokenizer
 
     @cached_property
@@ -163,12 +157,6 @@ class CharacterTokenizer:
             f"{len(self.characters)} characters of this tokenizer: remove it, skip what is "
             "unknown, or train the tokenizer on text that has it"
         )
-
-
-def special_token_json(content: str, number: int) -> dict[str, Json]:
-    """Return the entry of a special token in tokenizer.json."""
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    return {"id": number, "content": content, **flags, "special": True}
 
 
 def _characters(vocab: dict[str, Json]) -> str:

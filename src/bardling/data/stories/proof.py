@@ -46,9 +46,10 @@ def prove(grammar: Grammar) -> Proof:
             for form in sorted(said.get(site.name, ())):
                 _tell_words_apart(site, form, proof)
         else:
-            for first, second in combinations(site.options, 2):
+            ways = [(option, list(_leads(grammar, option))) for option in site.options]
+            for (first, of_first), (second, of_second) in combinations(ways, 2):
                 proof.pairs += 1
-                for a, b in product(_leads(grammar, first), _leads(grammar, second)):
+                for a, b in product(of_first, of_second):
                     if _may_begin_alike(a, b, values):
                         proof.faults.append(f"{first} and {second} may begin alike: {a} {b}")
         proof.faults += _words_that_do_not_end(grammar, site)

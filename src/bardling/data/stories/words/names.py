@@ -69,17 +69,13 @@ def _alternating(first: list[list[str]], second: list[list[str]]) -> list[list[s
 
 def sites() -> list[Site]:
     """Return names by gender, names with a title, and villages."""
-    girls, boys = (
-        [[name, *which] for name in _split(t)] for t, which in ((GIRLS, SHE), (BOYS, HE))
-    )
+    girls, boys = _rows(GIRLS, SHE), _rows(BOYS, HE)
     titles = _alternating(_rows(MEN, HE), _rows(WOMEN, SHE))
     titled = [
         [f"{title} {surname}", *pronouns]
         for surname, (title, *pronouns) in product(_split(SURNAMES), titles)
     ]
-    elders = [
-        row for pair in zip(_rows(SHE_IS, SHE), _rows(HE_IS, HE), strict=True) for row in pair
-    ]
+    elders = _alternating(_rows(SHE_IS, SHE), _rows(HE_IS, HE))
     villages = [[first + last] for first, last in product(_split(FIRST), _split(LAST))]
     return [
         site_of_rows("name[she]", girls, PRONOUNS),
