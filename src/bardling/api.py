@@ -18,8 +18,9 @@ from warnings import warn
 from bardling import __version__, storage
 from bardling.checkpoint import load_checkpoint, open_checkpoint
 from bardling.config import RunConfig, difference
-from bardling.data.corpora import cache_folder, data_folder, find_shakespeare
+from bardling.data.corpora import find_shakespeare
 from bardling.data.documents import known_documents
+from bardling.data.known import cache_folder, data_folder
 from bardling.data.token_file import open_tokens
 from bardling.errors import BardlingError, UsageError
 from bardling.evaluation.loss import Evaluation, evaluate
@@ -153,12 +154,8 @@ class Run:
     def validation_loss(self) -> Evaluation:
         """Return the loss on the run's whole validation split."""
         tokens = open_tokens(self.folder.tokens_path("val"), tokenizer=self.tokenizer)
-        return evaluate(
-            self.model,
-            tokens,
-            batch_size=EVALUATION_BATCH,
-            documents=known_documents(tokens, self.tokenizer),
-        )
+        known = known_documents(tokens, self.tokenizer)
+        return evaluate(self.model, tokens, batch_size=EVALUATION_BATCH, documents=known)
 
 
 def load(folder: str | Path, checkpoint: str = "best", *, note: Note = warn) -> Run:

@@ -30,7 +30,7 @@ def refused(cli, train, tmp_path):
     ("words", "code", "said"),
     [
         (("--tokenizer", "bpe:many"), 2, "'bpe:many' names no size: give one of 257 to"),
-        (("--tokenizer", "gpt2"), 2, "GPT-2's own tokenizer is not built in yet"),
+        (("--tokenizer", "bpe:300:gpt5"), 2, "names no split: gpt2, llama3, qwen2"),
         (("--tokenizer", "chars"), 2, "'chars' is not a tokenizer"),
         (("--budget", "5ks"), 2, "'5ks' is no budget; write it as 90s, 5m, 2000steps"),
         (("--budget", "90s", "--show-schedule"), 2, "is known when the run has begun"),

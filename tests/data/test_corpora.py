@@ -2,10 +2,11 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
-from bardling.data import corpora
+from bardling.data import corpora, known
 from bardling.data.corpora import Corpus, load_corpus
 from bardling.data.stories.corpus import stories
 from bardling.data.sums import sums
@@ -128,9 +129,11 @@ def test_sums_is_made_by_the_package():
 def small_shakespeare(monkeypatch, tmp_path):
     """Let a short text stand for Tiny Shakespeare, in places that are all below `tmp_path`."""
     text = b"Speak, speak."
-    monkeypatch.setattr(corpora, "SHAKESPEARE_BYTES", len(text))
-    monkeypatch.setattr(corpora, "SHAKESPEARE_SHA256", sha256(text))
-    monkeypatch.setattr(corpora, "SHAKESPEARE_URL", "http://127.0.0.1:9/absent")
+    short = replace(
+        corpora.SHAKESPEARE,
+        n_bytes=len(text), sha256=sha256(text), url="http://127.0.0.1:9/absent",
+    )  # fmt: skip
+    monkeypatch.setattr(corpora, "SHAKESPEARE", short)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("BARDLING_DATA", str(tmp_path / "environment"))
     monkeypatch.setenv("no_proxy", "*")
@@ -169,10 +172,10 @@ def test_a_download_is_asked_for_the_known_bytes(small_shakespeare, tmp_path, mo
         asked.append((url, path, n_bytes, sha256_expected))
         return small_shakespeare
 
-    monkeypatch.setattr(corpora, "download", download)
+    monkeypatch.setattr(known, "download", download)
     assert load_corpus("shakespeare").documents == ("Speak, speak.",)
     path = tmp_path / "cache" / "bardling" / "tinyshakespeare.txt"
-    assert asked == [(corpora.SHAKESPEARE_URL, path, 13, sha256(small_shakespeare))]
+    assert asked == [(corpora.SHAKESPEARE.url, path, 13, sha256(small_shakespeare))]
 
 
 @pytest.mark.real_text

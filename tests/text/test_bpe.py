@@ -13,7 +13,8 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from bardling.data.stories.corpus import stories
 from bardling.errors import TokenizerError
-from bardling.text.bpe import BYTES, BPETokenizer
+from bardling.text.bpe import BPETokenizer
+from bardling.text.byte_order import BYTES
 from bardling.text.pretokenize import pieces
 from bardling.text.tokenizer import END_TOKEN
 

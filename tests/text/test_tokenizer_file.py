@@ -158,13 +158,16 @@ def test_a_size_that_is_none_is_refused(name):
         train_tokenizer(name, ["a"], end_token=False)
 
 
-def test_what_comes_later_says_so():
-    with pytest.raises(UsageError, match="not built in yet"):
-        train_tokenizer("gpt2", ["a"], end_token=False)
+def test_the_split_is_part_of_the_name():
+    trained = train_tokenizer("bpe:270:qwen2", ["12 123 12"], end_token=False)
+    assert (trained.split, trained.merges) == ("qwen2", ())  # digit by digit
+    assert train_tokenizer("bpe:270:gpt2", ["12 12"], end_token=False).merges
+    with pytest.raises(UsageError, match="'bpe:270:gpt5' names no split: gpt2, llama3, qwen2"):
+        train_tokenizer("bpe:270:gpt5", ["a"], end_token=False)
 
 
 @pytest.mark.parametrize(
-    "name, hint", [("chars", ", did you mean 'char'"), ("x" * 5000, "holds one$")]
+    "name, hint", [("chars", ", did you mean 'char'"), ("x" * 5000, "a tokenizer$")]
 )
 def test_an_unknown_name_is_refused(name, hint):
     with pytest.raises(UsageError, match=hint):

@@ -18,7 +18,8 @@ class DataConfig:
     corpus: str = "shakespeare"
     """A corpus by name, a text file, or a folder of .txt, .md and .jsonl files."""
     tokenizer: str = "char"
-    """char, bpe:3000 (any size), or the path of a tokenizer.json or of a run."""
+    """char, bpe:3000 or bpe:3000:llama3 (any size, and how text is split), gpt2, or the path of a
+    tokenizer or of a run."""
     unknown: Unknown = "error"
     """What to do with a character that the tokenizer does not know: refuse the text, or skip it."""
     val_fraction: float = 0.1

@@ -5,30 +5,27 @@ its file and position, and what is merely unusual is said in the notes. Splittin
 `split`, cleaning to later stages.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
-from bardling.data.download import download
+from bardling.data.known import Known, find, find_or_download
 from bardling.data.stories.corpus import N_STORIES, stories
 from bardling.data.sums import sums
 from bardling.errors import CorpusError, StorageError, UsageError, nearest
-from bardling.storage import exists, parse_json, read_bytes, sha256
+from bardling.storage import exists, parse_json, read_bytes
 
 CORPORA = ("shakespeare", "stories", "sums")
 SUFFIXES = (".txt", ".md", ".jsonl")
 
-SHAKESPEARE_FILE = "tinyshakespeare.txt"
-SHAKESPEARE_URL = (
-    "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+SHAKESPEARE = Known(
+    name="tinyshakespeare.txt",
+    url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+    n_bytes=1_115_394,
+    sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
 )
-SHAKESPEARE_BYTES = 1_115_394
-SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
@@ -69,7 +66,8 @@ def load_corpus(name: str, *, data_dir: Path | None = None) -> Corpus:
     .txt and .md file and each line of a .jsonl is a document.
     """
     if name == "shakespeare":
-        return _shakespeare(data_dir)
+        text = find_or_download(SHAKESPEARE, data_dir).decode("ascii")
+        return Corpus(name=name, documents=(text,))
     if name == "sums":
         return Corpus(name=name, documents=(sums(seed=0),))
     if is_corpus(name):
@@ -111,42 +109,9 @@ def _stories(name: str) -> Corpus:
     )
 
 
-def data_folder() -> Path | None:
-    """Return the folder that BARDLING_DATA names, or None where it names none."""
-    environment = os.environ.get("BARDLING_DATA")
-    return Path(environment) if environment else None
-
-
-def cache_folder() -> Path:
-    """Return where downloaded texts are kept."""
-    return user_cache_path("bardling")
-
-
-def find_shakespeare(data_dir: Path | None = None) -> Path | None:
+def find_shakespeare() -> Path | None:
     """Return the file that Tiny Shakespeare would be read from; None if it has to be fetched."""
-    folders = [data_dir, data_folder(), cache_folder()]
-    paths = [folder / SHAKESPEARE_FILE for folder in folders if folder is not None]
-    return next(filter(exists, paths), None)
-
-
-def _shakespeare(data_dir: Path | None) -> Corpus:
-    """Return Tiny Shakespeare, byte for byte the text that everyone else trains on."""
-    path = find_shakespeare(data_dir)
-    if path is not None:
-        data = read_bytes(path, limit_bytes=2 * SHAKESPEARE_BYTES)
-        if (found := sha256(data)) != SHAKESPEARE_SHA256:
-            raise CorpusError(
-                f"{path} is not Tiny Shakespeare: its sha256 is {found}, "
-                f"expected {SHAKESPEARE_SHA256}; remove it, so that it is fetched again"
-            )
-    else:
-        data = download(
-            SHAKESPEARE_URL,
-            cache_folder() / SHAKESPEARE_FILE,
-            n_bytes=SHAKESPEARE_BYTES,
-            sha256_expected=SHAKESPEARE_SHA256,
-        )
-    return Corpus(name="shakespeare", documents=(data.decode("ascii"),))
+    return find(SHAKESPEARE)
 
 
 def _find_files(folder: Path) -> Iterator[Path]:

@@ -1,6 +1,6 @@
 """From the name of a corpus to the tokens of its two splits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from jaxtyping import UInt32
 from bardling.data.batches import require_length
 from bardling.data.config import DataConfig
 from bardling.data.corpora import Corpus, load_corpus
+from bardling.data.pretrained import gpt2_tokenizer
 from bardling.data.split import encode_documents, split_corpus
 from bardling.errors import TokenizerError
 from bardling.text.tokenizer import Tokenizer
@@ -39,9 +40,7 @@ def prepare(
     texts = split_corpus(corpus, val_fraction=config.val_fraction)
     if corpus.held_out is not None:
         corpus = replace(corpus, documents=(*texts["train"], *texts["val"]))
-    tokenizer = train_tokenizer(
-        config.tokenizer, corpus.documents, end_token=len(corpus.documents) > 1
-    )
+    tokenizer = _tokenizer(config, corpus.documents, data_dir)
     if tokenizer.end_token is None and len(corpus.documents) > 1:
         note("the tokenizer has no end token, so the documents run into each other")
     _meet_unknown(corpus, tokenizer, config, note)
@@ -52,6 +51,12 @@ def prepare(
     require_length(len(train), block_size, "train")
     require_length(len(val), 1, "val")
     return Prepared(tokenizer=tokenizer, train=train, val=val)
+
+
+def _tokenizer(config: DataConfig, documents: Sequence[str], data_dir: Path | None) -> Tokenizer:
+    if config.tokenizer == "gpt2":
+        return gpt2_tokenizer(data_dir)
+    return train_tokenizer(config.tokenizer, documents, end_token=len(documents) > 1)
 
 
 def _meet_unknown(

@@ -1,18 +1,16 @@
 """Byte-pair encoding by hand: which neighbours become one token, and how text becomes tokens.
 
-Sennrich, Haddow and Birch 2016, "Neural machine translation of rare words with subword units",
-algorithm 1, on bytes as in GPT-2 (Radford et al. 2019, section 2.2). The text is split first
-(`pretokenize`); within its pieces, the pair that stands there most often is merged, again and
-again. The merges are all that is learned: the vocabulary is derived from them. Bytes come first, in
-GPT-2's order, so that the ids are those of Hugging Face's trainer on the same text.
+Byte-level as in GPT-2 (Radford et al. 2019, section 2.2): the text is split into pieces first
+(`pretokenize`), and the bytes of a piece are merged in the order in which the merges were learned
+(`bpe_training`). The merges are all that is learned: the vocabulary is derived from them. Bytes
+come first, in GPT-2's order, so that the ids are those of Hugging Face's trainer on the same text.
+
+How one piece is encoded stands in `bpe_encoding`, files in `bpe_files`.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from heapq import heapify, heappop, heappush
-from itertools import pairwise
 from operator import index
 from typing import SupportsIndex
 
@@ -21,94 +19,107 @@ from jaxtyping import UInt32
 
 from bardling.errors import TokenizerError
 from bardling.storage import Json, json_bytes, sha256
-from bardling.text.pretokenize import pieces
-from bardling.text.tokenizer import END_TOKEN, Unknown
-from bardling.text.tokenizer_json import require_same, special_token_json
-
-Pair = tuple[int, int]
-
-BYTES = (*range(33, 127), *range(161, 173), *range(174, 256), *range(33), *range(127, 161), 173)
-"""GPT-2's order of the 256 bytes: printable ones first."""
-_VISIBLE = {byte: chr(byte if rank < 188 else 68 + rank) for rank, byte in enumerate(BYTES)}
-"""How GPT-2's files write a byte: as itself if it is printable, else as a letter from U+0100 on."""
-_ID = {byte: rank for rank, byte in enumerate(BYTES)}
-_CACHED = 2**16  # pieces whose ids are remembered
+from bardling.text.bpe_encoding import ByRank, ByTiktoken, Encoder, Pair, is_plain
+from bardling.text.bpe_json import bpe_json, read_bpe_json
+from bardling.text.bpe_training import learn
+from bardling.text.byte_order import BYTES
+from bardling.text.counting import count_pieces
+from bardling.text.pretokenize import SplitName
+from bardling.text.tokenizer import END_TOKEN, END_TOKENS, Unknown
 
 
 @dataclass(frozen=True, kw_only=True)
 class BPETokenizer:
-    """256 bytes, a token for each merge, then the end token if there is one."""
+    """256 bytes, a token for each merge, then the special tokens."""
 
     merges: tuple[Pair, ...]
-    has_end_token: bool = False
-    _known: dict[str, list[int]] = field(default_factory=dict, repr=False, compare=False)
+    """Pairs of tokens, which are counted from the first byte on in the order of their making."""
+    split: SplitName = "gpt2"
+    """How text is cut into pieces first."""
+    special: tuple[str, ...] = ()
+    """Names of the special tokens."""
+    numbering: tuple[int, ...] = ()
+    """The id of each token and each special token, where they are not simply in order."""
 
     def __post_init__(self) -> None:
-        for rank, pair in enumerate(self.merges):
-            if not all(0 <= part < 256 + rank for part in pair):
-                raise TokenizerError(f"merge {rank} joins {pair}, which are not tokens by then")
         if len(set(self.merges)) != len(self.merges):
             raise TokenizerError("a pair is merged twice: each merge makes one token")
+        n_tokens = len(self.token_bytes) + len(self.special)
+        if self.numbering and (
+            len(self.numbering) != n_tokens
+            or len(set(self.numbering)) != n_tokens
+            or min(self.numbering) < 0
+        ):
+            raise TokenizerError(f"{n_tokens} tokens need as many different ids, from 0 on")
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], *, vocab_size: int, end_token: bool = False
+        cls,
+        texts: Iterable[str],
+        *,
+        vocab_size: int,
+        end_token: bool = False,
+        split: SplitName = "gpt2",
+        min_frequency: int = 1,
+        processes: int = 1,
     ) -> "BPETokenizer":
         """Learn merges until there are `vocab_size` tokens, the end token included, or no pair.
 
-        The most frequent pair goes first, among equals that of the smallest ids.
+        The most frequent pair goes first, among equals that of the smallest ids; one that stands
+        in the text less than `min_frequency` times is not merged. Texts are read one after the
+        other and not kept; the result is the same for any number of `processes`.
         """
-        n_merges = vocab_size - 256 - end_token
-        if n_merges < 0:
+        n_tokens = vocab_size - end_token
+        if n_tokens < len(BYTES):
             raise TokenizerError(
                 f"a vocabulary of {vocab_size} has no room for the 256 bytes"
                 f"{' and the end token' if end_token else ''}: take {256 + end_token} or more"
             )
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(pieces(_checked(text)))
-        return cls(merges=tuple(_learn(counts, n_merges)), has_end_token=end_token)
+        counts = count_pieces(map(_checked, texts), split, processes=processes)
+        merges = learn(counts, n_tokens, min_frequency=min_frequency)
+        return cls(merges=tuple(merges), split=split, special=(END_TOKEN,) * end_token)
+
+    @cached_property
+    def token_bytes(self) -> tuple[bytes, ...]:
+        """The bytes of each token in the order of their making, special tokens left out."""
+        found = dict.fromkeys(bytes([byte]) for byte in BYTES)
+        tokens = list(found)
+        for rank, (first, second) in enumerate(self.merges):
+            if not (0 <= first < len(tokens) and 0 <= second < len(tokens)):
+                raise TokenizerError(
+                    f"merge {rank} joins {(first, second)}, which are not tokens by then"
+                )
+            token = tokens[first] + tokens[second]
+            if token not in found:  # two merges may make the same token
+                found[token] = None
+                tokens.append(token)
+        return tuple(tokens)
 
     @property
     def vocab_size(self) -> int:
-        """The number of ids, the end token included."""
-        return 256 + len(self.merges) + self.has_end_token
+        """One more than the highest id."""
+        return max(self._ids, default=-1) + 1
 
     @property
     def special_tokens(self) -> Mapping[str, int]:
-        """The end token and its id, if there is one."""
-        return {} if self.end_token is None else {END_TOKEN: self.end_token}
+        """The ids of the special tokens by name."""
+        return dict(zip(self.special, self._ids[len(self.token_bytes) :], strict=True))
 
-    @property
+    @cached_property
     def end_token(self) -> int | None:
-        """The last id, if there is an end token."""
-        return 256 + len(self.merges) if self.has_end_token else None
+        """The id of the special token that ends a document, if there is one."""
+        special = self.special_tokens
+        return next((special[name] for name in END_TOKENS if name in special), None)
 
     @cached_property
     def sha256(self) -> str:
         """The hash of tokenizer.json."""
         return sha256(json_bytes(self.to_json()))
 
-    @cached_property
-    def token_bytes(self) -> tuple[bytes, ...]:
-        """The bytes of each token but the end token."""
-        found = [bytes([byte]) for byte in BYTES]
-        for first, second in self.merges:
-            found.append(found[first] + found[second])
-        return tuple(found)
-
     def encode(self, text: str, *, unknown: Unknown = "error") -> list[int]:
         """Return the ids of `text`; nothing but half a surrogate pair is unknown."""
-        known = self._known
-        ids: list[int] = []
-        for piece in pieces(_checked(text, unknown)):
-            found = known.get(piece)
-            if found is None:
-                found = self._merged(piece)
-                if len(known) < _CACHED:
-                    known[piece] = found
-            ids += found
-        return ids
+        tokens = self.encoder.encode(_checked(text, unknown))
+        return list(map(self.numbering.__getitem__, tokens)) if self.numbering else tokens
 
     def encode_array(
         self, text: str, *, unknown: Unknown = "error"
@@ -116,16 +127,32 @@ class BPETokenizer:
         """Return what `encode` returns, as an array."""
         return np.array(self.encode(text, unknown=unknown), dtype=np.uint32)
 
+    def encode_bytes(self, data: bytes) -> list[int]:
+        """Return ids that `decode_bytes` turns into exactly these bytes, be they text or not.
+
+        What is no UTF-8 becomes tokens of single bytes, so any file survives the round trip.
+        """
+        ids: list[int] = []
+        for part in _text_or_not(data):
+            if isinstance(part, str):
+                ids += self.encode(part)
+            else:
+                ids += [self._byte_ids[byte] for byte in part]
+        return ids
+
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
-        """Return the text of `ids`, without the end token; bytes that are no text become U+FFFD."""
+        """Return the text of `ids`, special tokens left out; bytes that are no text are U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", "replace")
+
+    def decode_bytes(self, ids: Iterable[SupportsIndex]) -> bytes:
+        """Return the bytes of `ids`, special tokens left out."""
         numbers = [index(number) for number in ids]
-        if wrong := [number for number in numbers if not 0 <= number < self.vocab_size]:
+        try:
+            return b"".join(map(self._bytes_of.__getitem__, numbers))
+        except KeyError as error:
             raise TokenizerError(
-                f"{wrong[0]} is not an id of this tokenizer: 0 to {self.vocab_size - 1} were "
-                "expected"
-            )
-        table = self.token_bytes
-        return b"".join(table[n] for n in numbers if n < len(table)).decode("utf-8", "replace")
+                f"{error} is not an id of this tokenizer: 0 to {self.vocab_size - 1} were expected"
+            ) from error
 
     def count_unknown(self, text: str) -> int:
         """Return how many characters of `text` are no characters: halves of surrogate pairs."""
@@ -133,137 +160,82 @@ class BPETokenizer:
 
     def to_json(self) -> dict[str, Json]:
         """Return the content of tokenizer.json as Hugging Face's own trainer writes it."""
-        names = self._names()
-        level: dict[str, Json] = {
-            "type": "ByteLevel",
-            "add_prefix_space": False,
-            "trim_offsets": True,
-            "use_regex": True,
-        }
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": [special_token_json(*item) for item in self.special_tokens.items()],
-            "normalizer": None,
-            "pre_tokenizer": level,
-            "post_processor": None,
-            "decoder": dict(level),
-            "model": {
-                "type": "BPE",
-                "dropout": None,
-                "unk_token": None,
-                "continuing_subword_prefix": None,
-                "end_of_word_suffix": None,
-                "fuse_unk": False,
-                "byte_fallback": False,
-                "ignore_merges": False,
-                "vocab": {name: number for number, name in enumerate(names)},
-                "merges": [[names[first], names[second]] for first, second in self.merges],
-            },
-        }
+        return bpe_json(self.token_bytes, self.merges, self.split, self.special, self._ids)
 
     @classmethod
     def from_json(cls, value: Json) -> "BPETokenizer":
-        """Return the tokenizer whose `to_json` is `value`, or refuse: nothing is read loosely."""
-        match value:
-            case {
-                "model": {"vocab": dict(vocab), "merges": list(merges)},
-                "added_tokens": list(added),
-            }:
-                tokenizer = cls(merges=_read_merges(vocab, merges), has_end_token=bool(added))
-            case _:
-                raise TokenizerError("tokenizer.json needs 'added_tokens', 'vocab' and 'merges'")
-        require_same(value, tokenizer.to_json(), "a byte-level BPE")
-        return tokenizer
+        """Return the tokenizer that a byte-level tokenizer.json describes.
 
-    def _names(self) -> list[str]:
-        """Return each token as GPT-2's files write it."""
-        return ["".join(_VISIBLE[byte] for byte in token) for token in self.token_bytes]
+        Raises TokenizerError for everything that would give other ids here than there.
+        """
+        found = read_bpe_json(value)
+        return cls.numbered(found.merges, found.split, found.vocab, found.special)
+
+    @classmethod
+    def numbered(
+        cls,
+        merges: Iterable[tuple[bytes, bytes]],
+        split: SplitName,
+        vocab: Mapping[bytes, int],
+        special: Mapping[str, int],
+    ) -> "BPETokenizer":
+        """Return the tokenizer in which these bytes and special tokens have these ids."""
+        tokens = {bytes([byte]): number for number, byte in enumerate(BYTES)}
+        pairs: list[Pair] = []
+        for first, second in merges:
+            if first not in tokens or second not in tokens:
+                raise TokenizerError(f"{first!r} and {second!r} are merged before they are made")
+            pairs.append((tokens[first], tokens[second]))
+            tokens.setdefault(first + second, len(tokens))
+        if unlike := tokens.keys() ^ vocab.keys():
+            raise TokenizerError(
+                f"the vocabulary and what the merges make differ in {sorted(unlike)[0]!r}"
+                f"{f' and {len(unlike) - 1:,} more' if len(unlike) > 1 else ''}"
+            )
+        ids = (*(vocab[token] for token in tokens), *special.values())
+        return cls(
+            merges=tuple(pairs),
+            split=split,
+            special=tuple(special),
+            numbering=() if ids == tuple(range(len(ids))) else ids,
+        )
 
     @cached_property
-    def _ranks(self) -> dict[Pair, int]:
-        return {pair: rank for rank, pair in enumerate(self.merges)}
+    def encoder(self) -> Encoder:
+        """The fast way to encode where it gives the same ids, else the readable one."""
+        by_rank = self.reference
+        if is_plain(by_rank, self.token_bytes):
+            return ByTiktoken(self.token_bytes, self.split)
+        return by_rank
 
-    def _merged(self, piece: str) -> list[int]:
-        """Return the ids of one piece: its bytes, merged as early as the merges were learned."""
-        ids = [_ID[byte] for byte in piece.encode("utf-8")]
-        ranks, never = self._ranks, len(self.merges)
-        while len(ids) > 1:
-            pair = min(pairwise(ids), key=lambda p: ranks.get(p, never))
-            rank = ranks.get(pair, never)
-            if rank == never:
-                break
-            ids = _joined(ids, pair, 256 + rank)
-        return ids
+    @cached_property
+    def reference(self) -> ByRank:
+        """The readable way to encode; its ids are in the order of the tokens' making."""
+        return ByRank(self.merges, self.token_bytes, self.split)
 
+    @cached_property
+    def _ids(self) -> tuple[int, ...]:
+        return self.numbering or tuple(range(len(self.token_bytes) + len(self.special)))
 
-def _joined(ids: list[int], pair: Pair, token: int) -> list[int]:
-    """Return ids with every occurrence of a pair, from the left, as one token."""
-    found: list[int] = []
-    place, last = 0, len(ids) - 1
-    while place <= last:
-        if place < last and (ids[place], ids[place + 1]) == pair:
-            found.append(token)
-            place += 2
-        else:
-            found.append(ids[place])
-            place += 1
-    return found
+    @cached_property
+    def _bytes_of(self) -> dict[int, bytes]:
+        return dict(zip(self._ids, (*self.token_bytes, *(b"" for _ in self.special)), strict=True))
+
+    @cached_property
+    def _byte_ids(self) -> dict[int, int]:
+        return dict(zip(BYTES, self._ids, strict=False))
 
 
-def _learn(counts: Mapping[str, int], n_merges: int) -> list[Pair]:
-    """Return the merges that byte-pair encoding learns from pieces and how often each stands.
-
-    Counts of pairs are kept up to date instead of being made anew; the heap holds old counts too,
-    which are recognised when they come up.
-    """
-    words = [([_ID[byte] for byte in piece.encode("utf-8")], n) for piece, n in counts.items()]
-    pairs: Counter[Pair] = Counter()
-    where: defaultdict[Pair, set[int]] = defaultdict(set)
-    for number, (ids, n) in enumerate(words):
-        for pair in pairwise(ids):
-            pairs[pair] += n
-            where[pair].add(number)
-    heap = [(-n, pair) for pair, n in pairs.items()]
-    heapify(heap)
-    merges: list[Pair] = []
-    while heap and len(merges) < n_merges:
-        n, pair = heappop(heap)
-        if pairs[pair] != -n:  # it has changed since
-            continue
-        token = 256 + len(merges)
-        merges.append(pair)
-        changed: set[Pair] = set()
-        for number in where.pop(pair):
-            ids, times = words[number]
-            for old in pairwise(ids):
-                pairs[old] -= times
-                changed.add(old)
-            ids[:] = _joined(ids, pair, token)
-            for new in pairwise(ids):
-                pairs[new] += times
-                where[new].add(number)
-                changed.add(new)
-        del pairs[pair]
-        for one in changed - {pair}:
-            if pairs[one] > 0:
-                heappush(heap, (-pairs[one], one))
-    return merges
-
-
-def _read_merges(vocab: Mapping[str, Json], merges: list[Json]) -> tuple[Pair, ...]:
-    found: list[Pair] = []
-    for merge in merges:
-        match merge:
-            case [str(first), str(second)] if first in vocab and second in vocab:
-                pair = (vocab[first], vocab[second])
-            case _:
-                raise TokenizerError(f"{str(merge)[:80]} in tokenizer.json merges no two tokens")
-        if not all(isinstance(part, int) for part in pair):
-            raise TokenizerError(f"the ids of {str(merge)[:80]} in tokenizer.json are not numbers")
-        found.append(pair)
-    return tuple(found)
+def _text_or_not(data: bytes) -> list[str | bytes]:
+    """Cut bytes into stretches of text and the bytes between them that are none."""
+    parts: list[str | bytes] = []
+    while data:
+        try:
+            return [*parts, data.decode("utf-8")]
+        except UnicodeDecodeError as error:
+            good, bad, data = data[: error.start], data[error.start : error.end], data[error.end :]
+            parts += [good.decode("utf-8"), bad] if good else [bad]
+    return parts
 
 
 def _checked(text: str, unknown: Unknown = "error") -> str:

@@ -14,6 +14,8 @@ from jaxtyping import UInt32
 from bardling.storage import Json
 
 END_TOKEN = "<|endoftext|>"
+END_TOKENS = (END_TOKEN, "<|end_of_text|>", "</s>", "<eos>", "<|eos|>")
+"""What the token that ends a document is called in tokenizers that others have made."""
 
 Unknown = Literal["error", "skip"]
 """What to do with text that the vocabulary cannot express: refuse it, or leave it out."""

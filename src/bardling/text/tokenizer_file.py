@@ -2,7 +2,8 @@
 
 Every run, checkpoint and export holds the same two files: `tokenizer.json`, which `tokenizers`
 and transformers.js open, and `tokenizer_config.json`, without which transformers' AutoTokenizer
-guesses a class and silently gives other ids. What stands in them is left to each tokenizer.
+guesses a class and silently gives other ids. What stands in them is left to each tokenizer; the
+files of others are read too.
 """
 
 import re
@@ -12,11 +13,15 @@ from pathlib import Path
 from bardling.errors import StorageError, TokenizerError, UsageError, nearest
 from bardling.storage import Json, exists, json_bytes, parse_json, read_bytes, write_bytes
 from bardling.text.bpe import BPETokenizer
+from bardling.text.bpe_files import read_gpt2_files, read_ranks
 from bardling.text.characters import CharacterTokenizer
+from bardling.text.pretokenize import PATTERNS, SplitName
 from bardling.text.tokenizer import END_TOKEN, Tokenizer
 
 FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
+VOCAB_FILE, MERGES_FILE = "vocab.json", "merges.txt"
+RANKS_SUFFIX = ".tiktoken"
 
 _LIMIT_BYTES = 64 * 2**20  # the largest published vocabularies take a quarter of this
 _READERS: dict[str, Callable[[Json], Tokenizer]] = {
@@ -24,7 +29,7 @@ _READERS: dict[str, Callable[[Json], Tokenizer]] = {
     "BPE": BPETokenizer.from_json,
 }
 _NAMES = ("char", "bpe:3000", "gpt2")
-_BPE = re.compile(r"bpe(?::(.*))?")
+_BPE = re.compile(r"bpe(?::([^:]*))?(?::(.*))?")
 
 
 def is_built_in(name: str) -> bool:
@@ -32,27 +37,36 @@ def is_built_in(name: str) -> bool:
     return name in ("char", "gpt2") or _BPE.fullmatch(name) is not None
 
 
-def train_tokenizer(name: str, texts: Iterable[str], *, end_token: bool) -> Tokenizer:
+def train_tokenizer(
+    name: str,
+    texts: Iterable[str],
+    *,
+    end_token: bool,
+    min_frequency: int = 1,
+    processes: int = 1,
+) -> Tokenizer:
     """Return the tokenizer that `--tokenizer name` means.
 
     "char" is trained on `texts`, with an end token if asked for; so is "bpe:3000", to a vocabulary
-    of that size. A path to a tokenizer.json, or
-    to a folder that holds one (a run, for instance), is loaded as it is.
+    of that size and with GPT-2's split, and "bpe:3000:llama3" with another. Anything else is a
+    path, and is loaded as it is.
     """
     if name == "char":
         return CharacterTokenizer.train(texts, end_token=end_token)
     if found := _BPE.fullmatch(name):
-        return BPETokenizer.train(texts, vocab_size=_size(name, found[1]), end_token=end_token)
-    if name == "gpt2":
-        raise UsageError(
-            "GPT-2's own tokenizer is not built in yet: use char, bpe:3000 or the path of a "
-            "tokenizer.json"
+        return BPETokenizer.train(
+            texts,
+            vocab_size=_size(name, found[1]),
+            end_token=end_token,
+            split=_split(name, found[2]),
+            min_frequency=min_frequency,
+            processes=processes,
         )
     if exists(Path(name)):
         return load_tokenizer(Path(name))
     raise UsageError(
-        f"'{name}' is not a tokenizer: use {', '.join(_NAMES)}, a tokenizer.json or a folder "
-        f"that holds one{nearest(name, _NAMES)}"
+        f"'{name}' is not a tokenizer: use {', '.join(_NAMES)}, a tokenizer.json, a ranks file "
+        f"(.tiktoken) or a folder that holds a tokenizer{nearest(name, _NAMES)}"
     )
 
 
@@ -62,6 +76,15 @@ def _size(name: str, size: str | None) -> int:
             f"'{name}' names no size: give one of 257 to {2**20:,} tokens, as in bpe:3000"
         )
     return int(size)
+
+
+def _split(name: str, split: str | None) -> SplitName:
+    for known in PATTERNS:
+        if split in (known, None):
+            return known
+    raise UsageError(
+        f"'{name}' names no split: {', '.join(PATTERNS)} are known, as in bpe:3000:qwen2"
+    )
 
 
 def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
@@ -99,11 +122,23 @@ def parse_tokenizer(data: bytes) -> Tokenizer:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """Load a tokenizer.json, or the one in a folder; errors name the file."""
-    file = path / FILE if path.is_dir() else path
-    if not exists(file):
-        raise TokenizerError(f"{file} is not there: give a {FILE} or a folder that holds one")
+    """Load the tokenizer of a file or folder; errors name the file.
+
+    A file is a tokenizer.json or, with the suffix .tiktoken, a ranks file of GPT-2's split; a
+    folder (a run, for instance) holds a tokenizer.json or GPT-2's vocab.json and merges.txt.
+    """
+    is_pair = path.is_dir() and not exists(path / FILE) and exists(path / VOCAB_FILE)
+    file = path / (VOCAB_FILE if is_pair else FILE) if path.is_dir() else path
+    data = _read(file)
     try:
-        return parse_tokenizer(read_bytes(file, limit_bytes=_LIMIT_BYTES))
+        if is_pair:
+            return read_gpt2_files(data, _read(path / MERGES_FILE))
+        return read_ranks(data) if file.suffix == RANKS_SUFFIX else parse_tokenizer(data)
     except TokenizerError as error:
         raise TokenizerError(f"{file}: {error}") from error
+
+
+def _read(file: Path) -> bytes:
+    if not exists(file):
+        raise TokenizerError(f"{file} is not there: give a {FILE} or a folder that holds one")
+    return read_bytes(file, limit_bytes=_LIMIT_BYTES)
