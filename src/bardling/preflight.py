@@ -165,6 +165,7 @@ def _subject(config: RunConfig, prepared: Prepared, machine: Machine, rows: int)
             batch_size=rows,
             order=config.data.order,
             seed=training.seed,
+            end_token=prepared.tokenizer.end_token,
         ),
         plan=Plan(total_steps=steps),
         model=GPT(model, seed=training.seed).to(machine.device, machine.dtype),

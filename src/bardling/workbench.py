@@ -73,6 +73,7 @@ class Workbench:
             block_size=self.config.model.block_size,
             batch_size=settings.batch_size,
             order=self.config.data.order,
+            end_token=self.tokenizer.end_token,
             seed=settings.seed,
             split="train",
         )

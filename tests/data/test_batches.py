@@ -19,11 +19,12 @@ from bardling.errors import CorpusError
 from bardling.machine.randomness import row_keys
 
 LAWS = settings(derandomize=True, deadline=None, max_examples=100)
-ORDERS = ("random", "shuffled", "sequential")
+ORDERS = ("random", "documents", "shuffled", "sequential")
 
 
 def windows(n=101, *, block_size=8, batch_size=4, **options) -> Windows:
     tokens = np.arange(n, dtype=np.uint16)
+    options = {"end_token": 3} | options
     return Windows(tokens=tokens, block_size=block_size, batch_size=batch_size, **options)
 
 
@@ -87,6 +88,17 @@ def test_parts_of_a_batch_are_rows_of_the_whole(order, n, batch_size, step, data
 def test_random_windows_reach_both_ends_and_no_further():
     starts = np.concatenate([windows(12).starts(step) for step in range(200)])
     assert set(starts.tolist()) == {0, 1, 2, 3}
+
+
+def test_windows_by_documents_begin_with_one():
+    tokens = np.array([5, 0, 6, 6, 0, 7, 0, 8, 8, 8, 0, 9])  # 0 ends a document
+    data = Windows(tokens=tokens, block_size=4, batch_size=9, order="documents", end_token=0)
+    starts = np.concatenate([data.starts(step) for step in range(40)])
+    assert set(starts.tolist()) == {0, 1, 4, 6}  # behind the last end there is no whole window
+    counts = np.bincount(starts)[[0, 1, 4, 6]]
+    assert (np.abs(counts - 90) < 5 * np.sqrt(90)).all()
+    with pytest.raises(CorpusError, match="needs a text of several documents"):
+        Windows(tokens=tokens, block_size=4, batch_size=9, order="documents")
 
 
 def test_random_windows_are_spread_evenly():

@@ -11,7 +11,7 @@ from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from covers import pairwise
 
-RULES = ("plain", "gpt2", "modern")
+RULES = ("plain", "gpt2", "modern", "copying")
 WIDE = ModelConfig(
     vocab_size=65,
     n_layer=2,
@@ -114,6 +114,21 @@ def test_gpt2_makes_what_writes_into_the_stream_smaller(n_layer) -> None:
         last = name.endswith(("attention.transform.output.weight", "layer.down.weight"))
         std = 0.02 / math.sqrt(2 * n_layer) if last else 0.02
         assert parameter.std().item() == pytest.approx(std, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [{"n_head": 4, "head_dim": 32}, {"n_head": 4, "n_kv_head": 2, "head_dim": 64}, {"n_head": 6}],
+)
+def test_copying_begins_with_heads_that_write_what_they_read(heads) -> None:
+    """Whatever a token attends to, the layer adds to it as it was."""
+    config = _with(init="copying", qkv_bias=False, bias=False, **heads)
+    attention = GPT(config, seed=3).blocks[1].sublayers["attention"].transform
+    x = torch.randn(1, 1, 128, generator=torch.Generator().manual_seed(0)).double()
+    value, output = attention.value.weight.double(), attention.output.weight.double()
+    taken = (x @ value.T).unflatten(2, (config.kv_heads, -1))
+    per_head = taken.repeat_interleave(config.n_head // config.kv_heads, dim=2).flatten(2)
+    torch.testing.assert_close(per_head @ output.T, x, atol=1e-5, rtol=0)
 
 
 def test_modern_begins_with_silent_sublayers() -> None:

@@ -39,7 +39,7 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
     "output_bias": (False, True),
     "tie_embeddings": (True, False),
     "dropout": (0.0, 0.3),
-    "init": ("modern", "plain", "gpt2"),
+    "init": ("modern", "plain", "gpt2", "copying"),
     "order": ("random", "shuffled", "sequential"),
     "schedule": ("linear", "constant", "cosine", "exponential"),
     "accumulate": (1, 3),

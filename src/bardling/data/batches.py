@@ -7,7 +7,7 @@ Where the tokens come from is left to `token_file`, what is done with a batch to
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -50,8 +50,10 @@ class Batch:
 class Windows:
     """All training batches of a split. `batch_size` is that of the global batch.
 
-    In random order windows begin anywhere. In the other orders they lie side by side and each
-    comes once per epoch, in an order of the epoch's own or in that of the text.
+    In random order windows begin anywhere; by documents, with the end token before one or at the
+    very beginning, so that the first document of a window is whole. In the other orders they lie
+    side by side and each comes once per epoch, in an order of the epoch's own or in that of the
+    text.
     """
 
     tokens: Integer[np.ndarray, " count"]
@@ -60,9 +62,20 @@ class Windows:
     order: Order = "random"
     seed: int = 0
     split: str = "train"
+    end_token: int | None = None
 
     def __post_init__(self) -> None:
         require_length(len(self.tokens), self.block_size, self.split)
+        if self.order == "documents" and self.end_token is None:
+            raise CorpusError(
+                "order 'documents' needs a text of several documents; take 'random' for this one"
+            )
+
+    @cached_property
+    def _beginnings(self) -> Int64[np.ndarray, " documents"]:
+        """Where the documents begin that a whole window fits behind; at least the first does."""
+        ends = np.flatnonzero(self.tokens[: len(self.tokens) - self.block_size] == self.end_token)
+        return np.unique(np.concatenate(([0], ends)))
 
     @property
     def n_windows(self) -> int:
@@ -75,6 +88,9 @@ class Windows:
             n_starts = len(self.tokens) - self.block_size  # the last target is the last token
             random = stream(self.seed, f"windows/{self.split}", step)
             return random.integers(0, n_starts, size=self.batch_size)
+        if self.order == "documents":
+            random = stream(self.seed, f"documents/{self.split}", step)
+            return random.choice(self._beginnings, size=self.batch_size)
         first = step * self.batch_size
         epochs, places = np.divmod(np.arange(first, first + self.batch_size), self.n_windows)
         if self.order == "shuffled":

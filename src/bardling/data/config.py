@@ -7,7 +7,7 @@ from bardling.errors import ConfigError
 from bardling.fields import check_fields
 from bardling.text.tokenizer import Unknown
 
-Order = Literal["random", "shuffled", "sequential"]
+Order = Literal["random", "documents", "shuffled", "sequential"]
 Split = Literal["train", "val"]
 
 
@@ -25,7 +25,8 @@ class DataConfig:
     val_fraction: float = 0.1
     """Share of the text kept back for validation."""
     order: Order = "random"
-    """Windows at random places, every window once an epoch shuffled, or in the text's order."""
+    """Windows at random places, from the beginnings of random documents on, or each of those side
+    by side once an epoch, shuffled or in the text's order."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -16,7 +16,7 @@ Norm = Literal["none", "layernorm", "rmsnorm"]
 NormPlace = Literal["before", "after"]
 AttentionKind = Literal["none", "uniform", "causal", "unmasked"]
 FeedForwardKind = Literal["none", "relu", "gelu", "gelu_tanh", "gelu_sigmoid", "swiglu"]
-Initialisation = Literal["plain", "gpt2", "modern"]
+Initialisation = Literal["plain", "gpt2", "modern", "copying"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,11 @@ modern  N(0, 1/sqrt(fan_in)); what is added to the residual stream starts at zer
         model begins as a shallow one; embeddings N(0, 0.02), an untied output layer at zero, so
         that the first loss is ln(vocab_size)
 
+copying as modern, but attention hands on what it looks at: values are an orthogonal matrix,
+        which the output turns back. To copy a word, a head then only has to find it (after
+        Trockman and Kolter 2023, "Mimetic initialization of self-attention layers", whose
+        product of the two matrices resembles an identity too)
+
 N takes the standard deviation. Norm weights begin at 1 and biases at 0 (plain: uniform within
 ±1/sqrt(fan_in)).
 """
@@ -68,7 +73,20 @@ def _modern(config: ModelConfig, name: str, p: nn.Parameter, random: torch.Gener
         nn.init.normal_(p, std=p.shape[1] ** -0.5, generator=random)
 
 
-RULES: dict[str, Rule] = {"plain": _plain, "gpt2": _gpt2, "modern": _modern}
+def _copying(config: ModelConfig, name: str, p: nn.Parameter, random: torch.Generator) -> None:
+    if name.endswith("attention.transform.value.weight"):
+        square = torch.empty(p.shape, dtype=torch.float64)  # the rounding is the same everywhere
+        p.copy_(nn.init.orthogonal_(square, generator=random))
+    else:
+        _modern(config, name, p, random)
+
+
+RULES: dict[str, Rule] = {
+    "plain": _plain,
+    "gpt2": _gpt2,
+    "modern": _modern,
+    "copying": _copying,
+}
 
 
 @torch.no_grad()
@@ -81,3 +99,15 @@ def initialise(model: nn.Module, config: ModelConfig, seed: int) -> None:
         else:
             random = torch.Generator().manual_seed(word("weights", seed, name) >> 1)
             rule(config, name, parameter, random)
+    if config.init == "copying" and config.attention_output:
+        for name, module in model.named_modules():
+            if name.endswith("attention.transform"):
+                _turn_back(config, module)
+
+
+def _turn_back(config: ModelConfig, attention: nn.Module) -> None:
+    """Let the output of an attention layer undo what the value layer does."""
+    group = config.n_head // config.kv_heads
+    values = attention.get_parameter("value.weight").split(config.head_width)
+    per_head = torch.cat([head for head in values for _ in range(group)])
+    attention.get_parameter("output.weight").copy_(per_head.T / group)
