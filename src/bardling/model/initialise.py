@@ -108,6 +108,6 @@ def initialise(model: nn.Module, config: ModelConfig, seed: int) -> None:
 def _turn_back(config: ModelConfig, attention: nn.Module) -> None:
     """Let the output of an attention layer undo what the value layer does."""
     group = config.n_head // config.kv_heads
-    values = attention.get_parameter("value.weight").split(config.head_width)
-    per_head = torch.cat([head for head in values for _ in range(group)])
+    heads = attention.get_parameter("value.weight").chunk(config.kv_heads)
+    per_head = torch.cat([head for head in heads for _ in range(group)])
     attention.get_parameter("output.weight").copy_(per_head.T / group)
