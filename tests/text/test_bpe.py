@@ -20,6 +20,7 @@ from bardling.text.tokenizer import END_TOKEN
 
 TALES = stories(0, 60)
 ODD = ["a  b\n\n c\t", "it's  'S 12 three4", "naïve 你好 😀👩\u200d🚀", "\x00\u00a0", "  ", ""]
+SMALL = BPETokenizer.train(TALES[:3], vocab_size=300, end_token=True)
 TEXTS = st.lists(st.text(st.sampled_from("ab \n'sé😀1"), max_size=30), max_size=6)
 
 
@@ -79,12 +80,18 @@ def test_merges_are_those_of_the_naive_reference(texts, n_merges):
 @settings(max_examples=100, deadline=None)
 @given(st.text())
 def test_any_text_comes_back(text):
-    tokenizer = BPETokenizer.train(TALES[:3], vocab_size=300, end_token=True)
+    tokenizer = SMALL
     text = "".join(c for c in text if not "\ud800" <= c <= "\udfff")
     ids = tokenizer.encode(text)
     assert tokenizer.decode(ids) == text and "".join(pieces(text)) == text
     assert tokenizer.end_token not in ids
     assert np.array_equal(tokenizer.encode_array(text), ids)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(st.binary(), st.text().map(str.encode), st.just(bytes(range(256)))))
+def test_any_bytes_come_back(data):
+    assert SMALL.decode_bytes(SMALL.encode_bytes(data)) == data
 
 
 def test_the_end_token_is_the_last_id_and_no_text():

@@ -1,0 +1,44 @@
+"""Pieces are counted the same however the texts are handed out."""
+
+from collections import Counter
+
+import pytest
+
+from bardling.data.stories.corpus import stories
+from bardling.text import counting
+from bardling.text.bpe import BPETokenizer
+from bardling.text.counting import count_pieces
+from bardling.text.pretokenize import pieces
+
+TALES = stories(0, 60)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("lot", [1, 3000, 10**9])
+def test_counts_do_not_depend_on_lots_and_processes(monkeypatch, processes, lot):
+    monkeypatch.setattr(counting, "_LOT", lot)
+    texts = TALES if lot > 1 else TALES[:6]
+    expected = Counter(piece for text in texts for piece in pieces(text))
+    assert count_pieces(iter(texts), "gpt2", processes=processes) == expected
+    assert count_pieces([], "gpt2", processes=processes) == Counter()
+
+
+def test_texts_are_taken_one_after_the_other():
+    """No more of a stream is held than one lot and the one that is being filled."""
+    given = []
+
+    def stream():
+        for number in range(50):
+            given.append(number)
+            yield "x" * counting._LOT
+
+    lots = counting._lots(stream())
+    next(lots)
+    assert len(given) == 1
+
+
+def test_rare_pairs_can_be_left_alone():
+    texts = ["ab " * 5 + "cd " * 2]
+    assert BPETokenizer.train(texts, vocab_size=300, min_frequency=3).token_bytes[256:] == (
+        b"ab", b" ab",
+    )  # fmt: skip
