@@ -107,7 +107,7 @@ def demo() -> Preset:
                 n_embd=192,
                 init="copying",
             ),
-            optimizer=Muon(),
+            optimizer=Muon(lr=0.016, muon_lr=0.014),
             training=TrainingConfig(budget="2m", batch_size=8),
         ),
         sizes=(

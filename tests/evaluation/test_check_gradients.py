@@ -29,7 +29,7 @@ SWITCHES = {
     "bias": (True, False),
     "tie_embeddings": (False,),
     "dropout": (0.3,),
-    "init": ("plain", "gpt2", "modern"),
+    "init": ("plain", "gpt2", "modern", "copying"),
     "n_kv_head": (1,),
     "head_dim": (6, 4),
     "n_layer": (0, 1),
