@@ -3,12 +3,15 @@
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bardling.data.stories.corpus import stories
 from bardling.text import counting
 from bardling.text.bpe import BPETokenizer
 from bardling.text.counting import count_pieces
-from bardling.text.pretokenize import pieces
+from bardling.text.lots import lots
+from bardling.text.pretokenize import PATTERNS, pieces
 
 TALES = stories(0, 60)
 
@@ -24,17 +27,30 @@ def test_counts_do_not_depend_on_lots_and_processes(monkeypatch, processes, lot)
 
 
 def test_texts_are_taken_one_after_the_other():
-    """No more of a stream is held than one lot and the one that is being filled."""
+    """No more of a stream is held than one lot."""
     given = []
 
     def stream():
         for number in range(50):
             given.append(number)
-            yield "x" * counting._LOT
+            yield "x" * 100
 
-    lots = counting._lots(stream())
-    next(lots)
+    next(lots(stream(), 100))
     assert len(given) == 1
+
+
+@pytest.mark.parametrize("split", PATTERNS)
+@settings(max_examples=150, deadline=None)
+@given(
+    texts=st.lists(st.text(st.sampled_from("ab .\n'1é\u00a0"), max_size=60)), size=st.integers(1, 9)
+)
+def test_wherever_long_texts_are_cut_their_pieces_are_the_same(split, texts, size):
+    parts = [part for lot in lots(texts, size) for part in lot]
+    assert sum(is_end for _, is_end in parts) == len(texts)
+    expected = [piece for text in texts for piece in pieces(text, split)]
+    assert [piece for text, _ in parts for piece in pieces(text, split)] == expected
+    sizes = [sum(len(text) for text, _ in lot) for lot in lots(["so it is " * 99], size)]
+    assert max(sizes) < size + 9
 
 
 def test_rare_pairs_can_be_left_alone():

@@ -14,6 +14,7 @@ from jaxtyping import UInt32
 
 from bardling.data.config import Split
 from bardling.data.corpora import Corpus
+from bardling.data.encoding import encode_stream
 from bardling.errors import ConfigError, CorpusError
 from bardling.machine.randomness import stream
 from bardling.text.tokenizer import Tokenizer, Unknown
@@ -90,8 +91,5 @@ def encode_documents(
     documents: Sequence[str], tokenizer: Tokenizer, *, unknown: Unknown = "error"
 ) -> UInt32[np.ndarray, " count"]:
     """Return the ids of all documents in a row, each followed by the end token, if there is one."""
-    end = [] if tokenizer.end_token is None else [tokenizer.end_token]
-    pieces = [np.zeros(0, dtype=np.uint32)]
-    for document in documents:
-        pieces += [tokenizer.encode_array(document, unknown=unknown), np.array(end, np.uint32)]
-    return np.concatenate(pieces)
+    none = np.zeros(0, dtype=np.uint32)
+    return np.concatenate((none, *encode_stream(documents, tokenizer, unknown=unknown)))

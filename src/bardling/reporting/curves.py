@@ -4,13 +4,11 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
-from bardling.errors import UsageError
+from bardling.extras import optional
 from bardling.reporting.console import count
 
-INSTALL = "pip install 'bardling[report]'"
 COLOURS = ("#2a6f97", "#c1666b", "#d4a017", "#6a994e", "#7d5ba6")
 GREY = "#888888"  # readable on white and on black
 
@@ -78,7 +76,4 @@ def _svg(figure: Any) -> str:
 
 
 def _matplotlib(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise UsageError(f"the page needs matplotlib: {INSTALL}") from error
+    return optional(module, "report", "the page")

@@ -1,14 +1,16 @@
 """How often each piece stands in a corpus, counted in a stream and by several processes.
 
 Only the counts are kept, so the memory that it takes depends on the language, not on the length of
-the text. Texts are handed out in lots of whole documents, a few at a time.
+the text. Texts are handed out in lots, a few at a time.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import chain
 from multiprocessing import get_context
 
+from bardling.text.lots import lots
 from bardling.text.pretokenize import SplitName, pieces
 
 _LOT = 2**22  # characters that a process is given at once
@@ -20,36 +22,15 @@ def count_pieces(texts: Iterable[str], split: SplitName, *, processes: int = 1) 
     With several processes, a script that calls this has to guard its own start with
     `if __name__ == "__main__"`, as always in Python.
     """
-    lots = _lots(texts)
-    first, second = next(lots, []), next(lots, [])
-    counts = _count(first, split)
+    handed_out = ([text for text, _ in lot] for lot in lots(texts, _LOT))
+    counts = _count(next(handed_out, []), split)
     if processes < 2:
-        for lot in (second, *lots):
+        for lot in handed_out:
             counts.update(_count(lot, split))
-        return counts
-    if second:
+    elif second := next(handed_out, []):  # a short text is not worth a process
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            _share_out(pool, _chain(second, lots), split, counts, at_once=2 * processes)
+            _share_out(pool, chain([second], handed_out), split, counts, at_once=2 * processes)
     return counts
-
-
-def _chain(first: list[str], rest: Iterator[list[str]]) -> Iterator[list[str]]:
-    yield first
-    yield from rest
-
-
-def _lots(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Yield texts in lots of about the same size."""
-    lot: list[str] = []
-    size = 0
-    for text in texts:
-        lot.append(text)
-        size += len(text)
-        if size >= _LOT:
-            yield lot
-            lot, size = [], 0
-    if lot:
-        yield lot
 
 
 def _count(texts: list[str], split: SplitName) -> Counter[str]:
@@ -61,7 +42,7 @@ def _count(texts: list[str], split: SplitName) -> Counter[str]:
 
 def _share_out(
     pool: ProcessPoolExecutor,
-    lots: Iterator[list[str]],
+    handed_out: Iterable[list[str]],
     split: SplitName,
     counts: Counter[str],
     *,
@@ -69,7 +50,7 @@ def _share_out(
 ) -> None:
     """Have lots counted by processes, no more of them on their way than can be worked on."""
     going: set[Future[Counter[str]]] = set()
-    for lot in lots:
+    for lot in handed_out:
         going.add(pool.submit(_count, lot, split))
         if len(going) >= at_once:
             done, going = wait(going, return_when=FIRST_COMPLETED)
