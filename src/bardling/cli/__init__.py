@@ -22,6 +22,7 @@ VERBS = {
     "generate": ("bardling.cli.generate", "let a trained model write"),
     "evaluate": ("bardling.cli.evaluate", "measure a model's loss and perplexity on a text"),
     "data": ("bardling.cli.data", "make stories, or tell whether texts are stories"),
+    "tokenizer": ("bardling.cli.tokenizer", "train, use, look into or compare tokenizers"),
     "check": ("bardling.cli.check", "check a run before it is made"),
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
     "report": ("bardling.cli.report", "compare a run with counting and the floor; write its page"),
@@ -30,7 +31,7 @@ VERBS = {
 }
 
 LATER = (
-    *("tokenizer", "ladder", "scale", "probe", "finetune", "distill", "align"),
+    *("ladder", "scale", "probe", "finetune", "distill", "align"),
     *("chat", "sweep", "export", "import", "serve", "bench"),
 )
 """Verbs of the design that are still to be built."""
