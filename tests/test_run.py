@@ -52,7 +52,7 @@ def test_a_run_leaves_everything_it_promises(text):
     assert [line["tokens"] for line in lines] == [128 * k for k in range(13)]
     validations = [line for line in lines if "val_loss" in line]
     assert [line["step"] for line in validations] == [0, 4, 8, 12]
-    more = {"train_loss", "val_loss", "val_tokens", "sample"}
+    more = {"train_loss", "val_loss", "val_bits_per_byte", "val_tokens", "sample"}
     assert all(line.keys() == keys | more for line in validations)
     assert "## Step 12, validation loss" in run.samples_path.read_text()
     assert listener.facts[0].decayed < listener.facts[0].parameters

@@ -19,9 +19,9 @@ from bardling import __version__, storage
 from bardling.checkpoint import load_checkpoint, open_checkpoint
 from bardling.config import RunConfig, difference
 from bardling.data.corpora import find_shakespeare
-from bardling.data.documents import known_documents
+from bardling.data.documents import Documents, known_documents
 from bardling.data.known import cache_folder, data_folder
-from bardling.data.token_file import open_tokens
+from bardling.data.token_file import Ids, open_tokens
 from bardling.errors import BardlingError, UsageError
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.generation.sampling import choose_strategy
@@ -147,15 +147,17 @@ class Run:
         Characters that the tokenizer does not know are a `TokenizerError`, or left out with
         `unknown="skip"`.
         """
-        ids = self.tokenizer.encode_array(text, unknown=unknown)
-        windows = -(-len(ids) // self.config.model.block_size)
-        return evaluate(self.model, ids, batch_size=min(EVALUATION_BATCH, max(1, windows)))
+        return self._measure(self.tokenizer.encode_array(text, unknown=unknown))
 
     def validation_loss(self) -> Evaluation:
         """Return the loss on the run's whole validation split."""
         tokens = open_tokens(self.folder.tokens_path("val"), tokenizer=self.tokenizer)
-        known = known_documents(tokens, self.tokenizer)
-        return evaluate(self.model, tokens, batch_size=EVALUATION_BATCH, documents=known)
+        return self._measure(tokens, known_documents(tokens, self.tokenizer))
+
+    def _measure(self, tokens: Ids, documents: Documents | None = None) -> Evaluation:
+        windows = -(-len(tokens) // self.config.model.block_size)
+        size, sizes = min(EVALUATION_BATCH, max(1, windows)), self.tokenizer.token_sizes
+        return evaluate(self.model, tokens, batch_size=size, documents=documents, token_sizes=sizes)
 
 
 def load(folder: str | Path, checkpoint: str = "best", *, note: Note = warn) -> Run:

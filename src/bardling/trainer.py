@@ -22,6 +22,7 @@ from bardling.checkpoint import (
 )
 from bardling.config import RunConfig
 from bardling.errors import CheckpointError, Interrupted
+from bardling.evaluation.loss import Evaluation
 from bardling.evaluation.samples import sample_text, samples_page
 from bardling.machine.config import MachineConfig
 from bardling.machine.meter import Meter
@@ -222,9 +223,7 @@ class Trainer:
             **self.state.place,
             **(self.state.latest or dict.fromkeys(STEP_KEYS)),
             "train_loss": finite(train.loss),
-            "val_loss": finite(val.loss),
-            **({} if val.floor is None else {"val_floor": val.floor}),
-            "val_tokens": val.tokens,
+            **val.to_json(),
             "sample": sample,
         }
         self.run.log(record)
@@ -254,17 +253,17 @@ class Trainer:
             last, best, best_step = self._whole_split()
         result = {
             "stopped": stopped,
-            "last": {"step": self.state.step, "val_loss": finite(last)},
-            "best": {"step": best_step, "val_loss": finite(best)},
+            "last": {"step": self.state.step, **last.to_json()},
+            "best": {"step": best_step, **best.to_json()},
             "tokens": self.state.tokens,
             "seconds": round(self.state.seconds, 3),
         }
         storage.write_json(self.run.result_path, result)
         self.watcher.finished(result, str(self.run.path))
 
-    def _whole_split(self) -> tuple[float, float, int]:
+    def _whole_split(self) -> tuple[Evaluation, Evaluation, int]:
         """Return the last step's loss, the better of it and the best one's, and whose that is."""
-        last = self.bench.validation.whole(self.bench.model).loss
+        last = self.bench.validation.whole(self.bench.model)
         if self.state.best_step == self.state.step:
             return last, last, self.state.step
         try:
@@ -273,9 +272,9 @@ class Trainer:
             self.watcher.note(f"{error}; the last step stands for the best")
             return last, last, self.state.step
         model = checkpoint.build_model().to(self.bench.machine.device)
-        loss = self.bench.validation.whole(model).loss
-        if not loss >= last:  # chosen on a subset, it may be worse on the whole
-            return last, loss, self.state.best_step
+        best = self.bench.validation.whole(model)
+        if not best.loss >= last.loss:  # chosen on a subset, it may be worse on the whole
+            return last, best, self.state.best_step
         return last, last, self.state.step
 
     def _facts(self) -> RunFacts:

@@ -190,6 +190,7 @@ class Workbench:
             machine=self.machine,
             block_size=self.config.model.block_size,
             documents=self.documents,
+            token_sizes=self.tokenizer.token_sizes,
         )
 
     def _expected_seconds(self) -> float:

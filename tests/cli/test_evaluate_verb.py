@@ -20,6 +20,7 @@ def test_the_validation_split(cli, trained):
         f"demo, step {trained.step}, on the whole validation split: {expected.tokens:,} tokens",
         f"  loss        {expected.loss:.4f} nats per token",
         f"  perplexity  {math.exp(expected.loss):.3f}",
+        f"  per byte    {expected.loss / math.log(2):.4f} bits",  # every character here is a byte
         f"  knowing nothing: {math.log(size):.4f} nats, perplexity {size}",
     ]
     assert expected.loss == pytest.approx(trained.folder.result()["best"]["val_loss"], abs=1e-6)
@@ -39,7 +40,7 @@ def test_a_text_with_a_name_like_markup(cli, trained, tmp_path):
 def test_json(cli, trained, checkpoint):
     done = cli("evaluate", "demo", "--json", "--checkpoint", checkpoint)
     values = json.loads(done.out)
-    assert set(values) == {"run", "step", "tokens", "loss", "perplexity"}
+    assert set(values) == {"run", "step", "tokens", "loss", "perplexity", "bits_per_byte"}
     assert values["run"] == "demo"
     assert values["step"] == {"best": trained.step, "last": 12, "0": 0}[checkpoint]
     assert values["perplexity"] == pytest.approx(math.exp(values["loss"]))

@@ -49,7 +49,7 @@ def test_word_and_numbers(optimizer_of, words, expected):
 
 
 def test_where_the_preset_has_muon_its_options_need_no_word(optimizer_of, monkeypatch):
-    config = demo().config.with_overrides(optimizer="muon", lr=0.5)
+    config = demo().config.with_overrides(optimizer="muon", lr=0.5, muon_lr=0.02)
     monkeypatch.setattr(train_verb, "config_for", lambda target, budget: config)
     assert optimizer_of("--optimizer.muon-lr", 0.01) == Muon(lr=0.5, muon_lr=0.01)
     assert optimizer_of("--optimizer", "muon") == Muon(lr=0.5)

@@ -1,5 +1,6 @@
 """`bardling train`: every option of the contract does what it says."""
 
+import math
 import time
 from dataclasses import replace
 from datetime import datetime
@@ -43,7 +44,8 @@ def test_a_run_from_a_text_file_and_what_it_says(train, runs, text):
         *("0/4", "1/4", "2/4", "3/4", "4/4")
     ]
     assert lines[-2] == f"  next   bardling generate {run.path}"
-    assert f"{result['best']['val_loss']:.4f}  (step {result['best']['step']})" in done.out
+    bits = f"{result['best']['val_loss'] / math.log(2):.4f} bits per byte"
+    assert f"{result['best']['val_loss']:.4f}  {bits}  (step {result['best']['step']})" in done.out
     for name in ("config.json", "tokenizer.json", "metrics.jsonl", "samples.md", "checkpoints"):
         assert (run.path / name).exists(), name
 

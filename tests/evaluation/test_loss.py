@@ -11,6 +11,8 @@ from bardling.errors import CorpusError
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
+from bardling.text.bpe import BPETokenizer
+from bardling.text.characters import CharacterTokenizer
 
 VOCAB, BLOCK = 9, 5
 TOKENS = np.random.default_rng(1).integers(0, VOCAB, 300).astype(np.uint16)
@@ -46,6 +48,39 @@ def test_every_token_after_the_first_is_predicted_once(n_tokens, batch_size):
     assert result.tokens == count == n_tokens - 1
     assert result.loss == pytest.approx(total / count, rel=1e-12)
     assert result.perplexity == pytest.approx(math.exp(total / count), rel=1e-12)
+
+
+def test_bits_per_byte_count_the_bytes_of_what_is_predicted():
+    """A tokenizer with longer tokens needs fewer of them; a byte costs what it costs."""
+    sizes = np.array([3, 1, 1, 2, 0, 1, 4, 1, 1])
+    for max_tokens in (None, 2 * BLOCK):
+        result = evaluate(
+            model_of(), TOKENS, batch_size=4, max_tokens=max_tokens, token_sizes=sizes
+        )
+        starts = range(0, 299, BLOCK) if max_tokens is None else [0, 150]
+        predicted = [token for start in starts for token in TOKENS[start + 1 : start + 1 + BLOCK]]
+        n_bytes = sum(int(sizes[token]) for token in predicted)
+        assert result.n_bytes == n_bytes and result.tokens == len(predicted)
+        bits = result.loss * len(predicted) / math.log(2) / n_bytes
+        assert result.bits_per_byte == pytest.approx(bits, rel=1e-12)
+        assert result.to_json()["val_bits_per_byte"] == result.bits_per_byte
+    assert evaluate(model_of(), TOKENS, batch_size=4).bits_per_byte is None
+
+
+@pytest.mark.parametrize("kind", ["characters", "bpe", "foreign"])
+def test_the_sizes_of_tokens_are_those_of_their_text(kind):
+    text = "é naïve 😀\n" * 3
+    tokenizer = {
+        "characters": lambda: CharacterTokenizer.train([text], end_token=True),
+        "bpe": lambda: BPETokenizer.train([text], vocab_size=270, end_token=True),
+        "foreign": lambda: BPETokenizer(
+            merges=((64, 65),), special=("<s>",), numbering=(*range(2, 259), 0)
+        ),
+    }[kind]()
+    sizes = tokenizer.token_sizes
+    assert len(sizes) == tokenizer.vocab_size
+    assert sizes[tokenizer.encode(text)].sum() == len(text.encode())
+    assert all(sizes[number] == 0 for number in tokenizer.special_tokens.values())
 
 
 @pytest.mark.parametrize(

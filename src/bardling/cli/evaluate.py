@@ -53,6 +53,7 @@ def run(argv: Sequence[str]) -> int:
             "tokens": result.tokens,
             "loss": result.loss,
             "perplexity": result.perplexity,
+            "bits_per_byte": result.bits_per_byte,
             **({} if result.floor is None else {"floor": result.floor}),
         }
         show_text(storage.json_bytes(values).decode())
@@ -62,6 +63,7 @@ def run(argv: Sequence[str]) -> int:
         f"{folder.name}, step {loaded.step}, on {what}: {result.tokens:,} tokens\n"
         f"  loss        {result.loss:.4f} nats per token{excess(result.loss, result.floor)}\n"
         f"  perplexity  {result.perplexity:.3f}\n"
+        f"  per byte    {result.bits_per_byte or math.nan:.4f} bits\n"
         f"  knowing nothing: {math.log(vocabulary):.4f} nats, perplexity {vocabulary}\n"
     )
     return 0

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Int64, Shaped
 
-from bardling.data.batches import evaluation_batches, evenly, side_by_side
+from bardling.data.batches import IGNORE, evaluation_batches, evenly, side_by_side
 from bardling.data.documents import Documents
 from bardling.errors import CorpusError
 from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
 from bardling.training.objective import next_token_loss
+from bardling.training.state import finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +36,30 @@ class Evaluation:
     """Tokens predicted."""
     floor: float | None = None
     """The least expected loss on these tokens, in nats per token, where it is known."""
+    n_bytes: int | None = None
+    """Bytes of UTF-8 that these tokens stand for; the ends of documents have none."""
 
     @property
     def perplexity(self) -> float:
         """exp(loss): how many equally likely tokens the model hesitates between."""
         return math.exp(min(self.loss, 700.0))
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """The loss in bits for each byte of text, which can be compared between tokenizers.
+
+        What it costs to tell where documents end is spread over their bytes.
+        """
+        return self.loss * self.tokens / self.n_bytes / math.log(2) if self.n_bytes else None
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """Return what a log keeps of a validation; a loss that is not finite is None."""
+        found: dict[str, float | int | None] = {"val_loss": finite(self.loss)}
+        if self.floor is not None:
+            found["val_floor"] = self.floor
+        if self.bits_per_byte is not None:
+            found["val_bits_per_byte"] = finite(self.bits_per_byte)
+        return found | {"val_tokens": self.tokens}
 
 
 @torch.no_grad()
@@ -51,11 +71,13 @@ def evaluate(
     max_tokens: int | None = None,
     machine: Machine | None = None,
     documents: Documents | None = None,
+    token_sizes: Int64[np.ndarray, " vocab"] | None = None,
 ) -> Evaluation:
     """Return the mean loss over `tokens`, or over an evenly spaced `max_tokens` of them.
 
-    With `documents`, in windows of whole ones. It is computed where the model is, in the precision
-    of its weights, or in that of `machine`. Raises `CorpusError` when there are fewer than two
+    With `documents`, in windows of whole ones; with `token_sizes`, the bytes of UTF-8 that each id
+    stands for, the bytes are counted too. It is computed where the model is, in the precision of
+    its weights, or in that of `machine`. Raises `CorpusError` when there are fewer than two
     tokens, and so nothing to predict.
     """
     if len(tokens) < 2:
@@ -67,7 +89,7 @@ def evaluate(
         side_by_side(len(tokens), block_size) if documents is None else documents.spans(block_size)
     )
     spans = evenly(whole, None if max_tokens is None else max_tokens // block_size)
-    total, n_targets = 0.0, 0
+    total, n_targets, n_bytes = 0.0, 0, 0
     precision = machine.autocast if machine is not None else nullcontext
     for batch in evaluation_batches(
         tokens,
@@ -79,5 +101,12 @@ def evaluate(
         with precision():
             total += next_token_loss(model, batch.to(model.device)).item()
         n_targets += batch.n_targets
+        if token_sizes is not None:
+            n_bytes += int(token_sizes[batch.targets[batch.targets != IGNORE].numpy()].sum())
     floor = None if documents is None else documents.floor(spans)
-    return Evaluation(loss=total / n_targets, tokens=n_targets, floor=floor)
+    return Evaluation(
+        loss=total / n_targets,
+        tokens=n_targets,
+        floor=floor,
+        n_bytes=None if token_sizes is None else n_bytes,
+    )

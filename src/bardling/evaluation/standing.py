@@ -33,6 +33,8 @@ class Standing:
     model: float
     floor: float | None
     """The least expected loss, where it is known."""
+    bits_per_byte: float | None = None
+    """The model's loss for each byte of text, which other tokenizers can be compared by."""
 
     @property
     def excess(self) -> float | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int64, Shaped
 
 from bardling.data.documents import Documents
 from bardling.evaluation.loss import Evaluation, evaluate
@@ -39,6 +39,9 @@ class Validation:
     documents: Documents | None = None
     """Those of the validation split, where the floor of the language is known: losses, that on
     the training text too, are then measured on whole documents."""
+
+    token_sizes: Int64[np.ndarray, " vocab"] | None = None
+    """Bytes of UTF-8 that each id stands for, by which bits per byte are counted."""
 
     @cached_property
     def train_documents(self) -> Documents | None:
@@ -70,10 +73,21 @@ class Validation:
     def during_run(self, model: GPT) -> tuple[Evaluation, Evaluation]:
         """Return the losses on training and validation text, over equally many tokens."""
         part = partial(evaluate, model, batch_size=self.batch_size, machine=self.machine)
-        val = part(self.val, max_tokens=self.subset_tokens, documents=self.documents)
+        val = part(
+            self.val,
+            max_tokens=self.subset_tokens,
+            documents=self.documents,
+            token_sizes=self.token_sizes,
+        )
         train = part(self.train, max_tokens=val.tokens, documents=self.train_documents)
         return train, val
 
     def whole(self, model: GPT) -> Evaluation:
         """Return the loss on the whole validation split, in the precision of the weights."""
-        return evaluate(model, self.val, batch_size=self.batch_size, documents=self.documents)
+        return evaluate(
+            model,
+            self.val,
+            batch_size=self.batch_size,
+            documents=self.documents,
+            token_sizes=self.token_sizes,
+        )

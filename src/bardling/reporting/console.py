@@ -51,6 +51,11 @@ def excess(loss: float | None, floor: float | None) -> str:
     return f" = floor {floor:.4f}{above}"
 
 
+def bits(per_byte: float | None) -> str:
+    """Write a loss in bits per byte; nothing where it is not known."""
+    return "" if per_byte is None else f"  {per_byte:.4f} bits per byte"
+
+
 class PlainConsole(Watcher):
     """One line for each thing that happens."""
 
@@ -129,7 +134,7 @@ class PlainConsole(Watcher):
         self._say(
             f"step {record['step']:>{len(str(total))}}/{total}  "
             f"train {nats(record['train_loss'])}  val {nats(record['val_loss'])}"
-            f"{excess(record['val_loss'], record.get('val_floor'))}{tail}",
+            f"{self._beside(record)}{tail}",
             *([("  best", "green")] if best and record["step"] else []),
         )
         if sample := " ".join(record.get("sample", "").split()):
@@ -146,9 +151,15 @@ class PlainConsole(Watcher):
         )
         floor = self.facts.floor if self.facts else None
         for name, one in (("best", best), ("last", last)):
-            above = excess(one["val_loss"], floor)
+            above = excess(one["val_loss"], floor) + bits(one.get("val_bits_per_byte"))
             self._say(f"  {name}   {nats(one['val_loss'])}{above}  (step {one['step']})")
         self._say(f"  next   bardling generate {shlex.quote(folder)}\n")
+
+    @staticmethod
+    def _beside(record: Mapping[str, Any]) -> str:
+        """Return what is said beside a loss: its floor, or else what can be compared elsewhere."""
+        floor = record.get("val_floor")
+        return excess(record["val_loss"], floor) or bits(record.get("val_bits_per_byte"))
 
     def _seconds_per_step(self) -> float:
         return self.facts.batch_tokens / self.speed if self.facts and self.speed else 0.0

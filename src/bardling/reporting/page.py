@@ -88,6 +88,8 @@ def _chart(metrics: Sequence[Mapping[str, Any]], standing: Standing) -> str:
 def standing_rows(standing: Standing) -> list[tuple[str, float, str]]:
     """Return (name, loss, meaning) from the worst to the best that there could be."""
     closed = "" if standing.closed is None else f", {standing.closed:.0%} of the way to the floor"
+    if standing.bits_per_byte is not None:
+        closed += f", {standing.bits_per_byte:.4f} bits per byte"
     rows = [
         ("chance", standing.chance, "knowing nothing"),
         ("2-grams", standing.bigram, "counting pairs of tokens"),

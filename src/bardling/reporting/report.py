@@ -94,7 +94,13 @@ def report(
 def _standing(
     model: GPT, tokenizer: Tokenizer, train: Ids, val: Ids, documents: Documents | None
 ) -> Standing:
-    measured = evaluate(model, val, batch_size=EVALUATION_BATCH, documents=documents)
+    measured = evaluate(
+        model,
+        val,
+        batch_size=EVALUATION_BATCH,
+        documents=documents,
+        token_sizes=tokenizer.token_sizes,
+    )
     count_up_to = partial(
         ngram_loss,
         train,
@@ -109,6 +115,7 @@ def _standing(
         ngram=count_up_to(order=LONG),
         model=measured.loss,
         floor=measured.floor,
+        bits_per_byte=measured.bits_per_byte,
     )
 
 

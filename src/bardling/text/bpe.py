@@ -15,7 +15,7 @@ from operator import index
 from typing import SupportsIndex
 
 import numpy as np
-from jaxtyping import UInt32
+from jaxtyping import Int64, UInt32
 
 from bardling.errors import TokenizerError
 from bardling.storage import Json, json_bytes, sha256
@@ -115,6 +115,13 @@ class BPETokenizer:
     def sha256(self) -> str:
         """The hash of tokenizer.json."""
         return sha256(json_bytes(self.to_json()))
+
+    @cached_property
+    def token_sizes(self) -> Int64[np.ndarray, " vocab"]:
+        """The bytes that each id stands for."""
+        sizes = np.zeros(self.vocab_size, dtype=np.int64)
+        sizes[list(self._bytes_of)] = [len(token) for token in self._bytes_of.values()]
+        return sizes
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> list[int]:
         """Return the ids of `text`; nothing but half a surrogate pair is unknown."""

@@ -13,7 +13,7 @@ from operator import index
 from typing import SupportsIndex
 
 import numpy as np
-from jaxtyping import UInt32
+from jaxtyping import Int64, UInt32
 
 from bardling.errors import TokenizerError
 from bardling.storage import Json, json_bytes, sha256
@@ -70,6 +70,12 @@ class CharacterTokenizer:
     def sha256(self) -> str:
         """The hash of tokenizer.json."""
         return sha256(json_bytes(self.to_json()))
+
+    @cached_property
+    def token_sizes(self) -> Int64[np.ndarray, " vocab"]:
+        """The bytes of UTF-8 that each character takes."""
+        sizes = [len(character.encode("utf-8")) for character in self.characters]
+        return np.array(sizes + [0] * self.has_end_token, dtype=np.int64)
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> list[int]:
         """Return one id per character; an unknown one raises TokenizerError or is skipped."""

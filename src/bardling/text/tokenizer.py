@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt32
+from jaxtyping import Int64, UInt32
 
 from bardling.storage import Json
 
@@ -43,6 +43,11 @@ class Tokenizer(Protocol):
     @property
     def sha256(self) -> str:
         """The hash of the canonical tokenizer.json, which says whether two tokenizers are one."""
+        ...
+
+    @property
+    def token_sizes(self) -> Int64[np.ndarray, " vocab"]:
+        """The bytes of UTF-8 that each id stands for: none for special tokens."""
         ...
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> list[int]:

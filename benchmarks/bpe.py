@@ -1,0 +1,238 @@
+"""How fast tokenizers learn and encode, beside `tokenizers` and tiktoken in the same run.
+
+    python benchmarks/bpe.py [--quick] [--sources FOLDER]
+
+Sets, in one run and taking turns:
+- learning 3,000 tokens on Tiny Shakespeare (five times), and 32,000 on 50 MB of Python sources and
+  50 MB of stories (once; `--sources` is searched for .py files, by default the installed packages);
+- the memory that learning takes on 10 MB and on 1 GB of stories, in a process of its own;
+- encoding WikiText-2's test text the readable way, the fast way, by tiktoken called directly, and
+  with two threads;
+- writing a token file from stories, and reading random batches from one of 2 GB.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tiktoken
+import tokenizers
+from measured_on import describe_machine
+
+from bardling.data.batches import Windows
+from bardling.data.encoding import encode_stream
+from bardling.data.known import data_folder
+from bardling.data.stories.telling import tell
+from bardling.data.token_file import open_tokens, write_tokens
+from bardling.text.bpe import BPETokenizer
+from bardling.text.bpe_encoding import ByTiktoken
+
+LEARN_ON = """
+import resource, sys
+from bardling.data.stories.telling import tell
+from bardling.text.bpe import BPETokenizer
+limit = int(sys.argv[1])
+def texts():
+    size = number = 0
+    while size < limit:
+        text = tell(0, number).text
+        size, number = size + len(text), number + 1
+        yield text
+BPETokenizer.train(texts(), vocab_size=4000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that something takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def by_turns(times: int, **works: Callable[[], object]) -> dict[str, float]:
+    """Return the median seconds of each work, done one after the other, so many times."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(times):
+        for name, work in works.items():
+            seconds[name].append(timed(work))
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def theirs(texts: list[str], size: int) -> tokenizers.Tokenizer:
+    """Return Hugging Face's tokenizer, trained."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=size,
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def learning(name: str, texts: list[str], size: int, times: int) -> None:
+    """Compare how long learning takes, and that both have learned the same."""
+    found: dict[str, object] = {}
+
+    def ours() -> None:
+        found["ours"] = BPETokenizer.train(texts, vocab_size=size, processes=2)
+
+    def hugging_face() -> None:
+        found["theirs"] = theirs(texts, size)
+
+    seconds = by_turns(times, ours=ours, tokenizers=hugging_face)
+    merges = json.loads(found["theirs"].to_str())["model"]["merges"]
+    same = merges == found["ours"].to_json()["model"]["merges"]
+    n_bytes = sum(len(text.encode()) for text in texts)
+    print(
+        f"learning {size:,} tokens on {n_bytes / 1e6:.1f} MB of {name}: ours "
+        f"{seconds['ours']:.2f} s, tokenizers {seconds['tokenizers']:.2f} s, ratio "
+        f"{seconds['ours'] / seconds['tokenizers']:.2f}, the same merges: {same}",
+        flush=True,
+    )
+
+
+def sources(folder: Path, limit: int) -> list[str]:
+    """Return Python files of a folder, up to so many characters."""
+    texts: list[str] = []
+    size = 0
+    for path in sorted(folder.rglob("*.py")):
+        text = path.read_text("utf-8", errors="ignore")
+        texts.append(text)
+        size += len(text)
+        if size >= limit:
+            break
+    return texts
+
+
+def tales(limit: int) -> Iterator[str]:
+    """Yield stories, up to so many characters."""
+    size = 0
+    for number in itertools.count():
+        text = tell(0, number).text
+        yield text
+        size += len(text)
+        if size >= limit:
+            return
+
+
+def memory(large: int) -> None:
+    """Compare the most memory that learning takes on 10 MB and on much more."""
+    peaks = []
+    for limit in (10**7, large):
+        done = subprocess.run(
+            [sys.executable, "-c", LEARN_ON, str(limit)], capture_output=True, text=True, check=True
+        )
+        peaks.append(int(done.stdout) / 1024)
+    print(
+        f"memory of learning: {peaks[0]:.0f} MiB on 10 MB of stories, {peaks[1]:.0f} MiB on "
+        f"{large / 1e6:,.0f} MB, ratio {peaks[1] / peaks[0]:.2f}",
+        flush=True,
+    )
+
+
+def encoding(text: str) -> None:
+    """Compare ways to encode one text."""
+    trained = BPETokenizer.train([text], vocab_size=8000)
+    fast = trained.encoder
+    assert isinstance(fast, ByTiktoken)
+    direct = tiktoken.Encoding(
+        "direct", pat_str=fast.whole._pat_str, special_tokens={},
+        mergeable_ranks={token: rank for rank, token in enumerate(trained.token_bytes)},
+    )  # fmt: skip
+    lots = [text] * 8
+    size = len(text.encode()) / 1e6
+
+    def readable() -> None:
+        trained.reference.known.clear()
+        trained.reference.encode(text)
+
+    seconds = by_turns(
+        7,
+        readable=readable,
+        ours=lambda: trained.encode(text),
+        tiktoken=lambda: direct.encode_ordinary(text),
+        one=lambda: sum(map(len, encode_stream(lots, trained))),
+        two=lambda: sum(map(len, encode_stream(lots, trained, threads=2))),
+    )
+    print(f"encoding {size:.1f} MB: readable way {size / seconds['readable']:.2f} MB/s")
+    print(
+        f"encoding: fast way {size / seconds['ours']:.1f} MB/s, tiktoken called directly "
+        f"{size / seconds['tiktoken']:.1f} MB/s, ratio {seconds['tiktoken'] / seconds['ours']:.2f}"
+    )
+    print(
+        f"encoding {8 * size:.0f} MB: one thread {8 * size / seconds['one']:.1f} MB/s, two "
+        f"{8 * size / seconds['two']:.1f} MB/s, ratio {seconds['one'] / seconds['two']:.2f}",
+        flush=True,
+    )
+
+
+def files(folder: Path, n_ids: int) -> None:
+    """Measure writing token files from text, and reading batches from a large one."""
+    texts = list(tales(30_000_000))
+    trained = BPETokenizer.train(texts[:2000], vocab_size=4000, end_token=True)
+    known = {"vocab_size": trained.vocab_size, "tokenizer_sha256": trained.sha256}
+    path = folder / "tokens.bin"
+    for threads in (1, 2):
+        work = lambda n=threads: write_tokens(  # noqa: E731
+            path, encode_stream(texts, trained, threads=n), **known
+        )
+        seconds = timed(work)
+        print(f"token file from 30 MB of stories, {threads} thread(s): {30 / seconds:.1f} MB/s")
+    piece = np.random.default_rng(0).integers(0, 4000, 2**20).astype(np.uint32)
+    write_tokens(path, itertools.repeat(piece, n_ids // len(piece)), **known)
+    ids = open_tokens(path, tokenizer=trained)
+    windows = Windows(tokens=ids, block_size=1024, batch_size=64)
+    windows.batch(0)
+    before = resident()
+    n = 2000
+    seconds = timed(lambda: [windows.batch(step) for step in range(1, n)])
+    after = resident()
+    print(
+        f"random batches from {2 * len(ids) / 1e9:.1f} GB: "
+        f"{(n - 1) * 64 * 1024 / seconds / 1e6:.0f}M tokens/s; memory grew by "
+        f"{(after['RssAnon'] - before['RssAnon']) / 1024:.1f} MiB anonymous and "
+        f"{(after['RssFile'] - before['RssFile']) / 1024:.0f} MiB of the file",
+        flush=True,
+    )
+
+
+def resident() -> dict[str, int]:
+    """Return the kibibytes of memory that this process has, by kind."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Rss")}
+
+
+def main() -> None:
+    """Run everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller sets")
+    parser.add_argument("--sources", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
+    options = parser.parse_args()
+    print(json.dumps(describe_machine() | {"tokenizers": tokenizers.__version__}), flush=True)
+    data = data_folder() or Path()
+    shakespeare = (data / "tinyshakespeare.txt").read_text()
+    learning("Tiny Shakespeare", [shakespeare], 3000, 5)
+    half = 5 * 10**6 if options.quick else 5 * 10**7
+    mixed = [*sources(options.sources, half), *tales(half)]
+    learning("Python sources and stories", mixed, 32_000, 1)
+    del mixed
+    memory(10**8 if options.quick else 10**9)
+    encoding((data / "wikitext2-test.txt").read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        files(Path(folder), 10**8 if options.quick else 10**9)
+
+
+if __name__ == "__main__":
+    main()
