@@ -87,7 +87,7 @@ def test_nothing_hangs_and_nothing_is_guessed(tmp_path):
         with pytest.raises(StorageError, match=r"pipe\.txt is a folder, pipe or device"):
             load(path)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(CorpusError, match=r"folder holds no \.txt, \.md, \.jsonl file"):
+    with pytest.raises(CorpusError, match=r"folder holds no \.txt, \.md, \.jsonl, \.parquet file"):
         load(tmp_path / "folder")
 
 

@@ -5,20 +5,19 @@ its file and position, and what is merely unusual is said in the notes. Splittin
 `split`, cleaning to later stages.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bardling.data.known import Known, find, find_or_download
+from bardling.data.reading import SUFFIXES, is_text, read_documents
 from bardling.data.stories.corpus import N_STORIES, stories
 from bardling.data.sums import sums
-from bardling.errors import CorpusError, StorageError, UsageError, nearest
-from bardling.storage import exists, parse_json, read_bytes
+from bardling.errors import CorpusError, UsageError, nearest
+from bardling.storage import exists
 
 CORPORA = ("shakespeare", "stories", "sums")
-SUFFIXES = (".txt", ".md", ".jsonl")
 
 SHAKESPEARE = Known(
     name="tinyshakespeare.txt",
@@ -26,14 +25,6 @@ SHAKESPEARE = Known(
     n_bytes=1_115_394,
     sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
 )
-
-_UTF8_BOM = b"\xef\xbb\xbf"
-_OTHER_BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
-    b"\xff\xfe\x00\x00": "UTF-32",
-    b"\x00\x00\xfe\xff": "UTF-32",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +53,8 @@ def load_corpus(name: str, *, data_dir: Path | None = None) -> Corpus:
 
     `stories:5000` is so many stories instead of the usual number. A known text is looked for in
     `data_dir`, in the folder that BARDLING_DATA names and in the user's cache, then downloaded
-    into the cache. A folder is searched for `SUFFIXES`, hidden files and folders left out; each
-    .txt and .md file and each line of a .jsonl is a document.
+    into the cache. A folder is searched for files that `reading` knows, hidden files and folders
+    left out; a .txt or .md file is a document, and so is a line of a .jsonl or a row of a .parquet.
     """
     if name == "shakespeare":
         text = find_or_download(SHAKESPEARE, data_dir).decode("ascii")
@@ -84,7 +75,7 @@ def load_corpus(name: str, *, data_dir: Path | None = None) -> Corpus:
     documents: list[str] = []
     notes: list[str] = []
     for file in files:
-        found = _read_documents(file, notes)
+        found = read_documents(file, notes)
         documents += filter(None, found)
         if n_empty := found.count(""):
             notes.append(f"{file}: {n_empty} empty document(s) left out")
@@ -122,61 +113,5 @@ def _find_files(folder: Path) -> Iterator[Path]:
         if path.is_dir():
             if not path.is_symlink():
                 yield from _find_files(path)
-        elif path.suffix.lower() in SUFFIXES:
+        elif is_text(path):
             yield path
-
-
-def _read_documents(file: Path, notes: list[str]) -> list[str]:
-    """Return the documents of one file, empty ones too, and add to `notes`."""
-    text = _decode(file, read_bytes(file), notes)
-    if file.suffix.lower() == ".jsonl":
-        lines = enumerate(text.split("\n"), start=1)
-        return [_parse_line(file, number, line) for number, line in lines if line.strip()]
-    _note_oddities(file, text, notes)
-    return [text]
-
-
-def _decode(file: Path, data: bytes, notes: list[str]) -> str:
-    """Decode strict UTF-8, without its byte order mark."""
-    for mark, encoding in _OTHER_BOMS.items():
-        if data.startswith(mark):
-            raise CorpusError(
-                f"{file} is {encoding}, UTF-8 was expected: "
-                f"convert it with 'iconv -f {encoding} -t UTF-8'"
-            )
-    n_mark = len(_UTF8_BOM) if data.startswith(_UTF8_BOM) else 0
-    if n_mark:
-        notes.append(f"{file}: the byte order mark at its start was dropped")
-    try:
-        return data[n_mark:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        position = n_mark + error.start
-        raise CorpusError(
-            f"{file} is not UTF-8: byte {position:,} is 0x{data[position]:02x}, "
-            "convert the file or repair it there"
-        ) from error
-
-
-def _note_oddities(file: Path, text: str, notes: list[str]) -> None:
-    """Say what is unusual in `text`, which is kept as it is."""
-    if n_nul := text.count("\0"):
-        notes.append(f"{file}: {n_nul} NUL kept, the first at character {text.index(chr(0)):,}")
-    n_crlf = text.count("\r\n")
-    n_cr = text.count("\r") - n_crlf
-    if n_crlf or n_cr:
-        notes.append(f"{file}: line ends kept as they are, {n_crlf:,} CRLF and {n_cr:,} CR alone")
-
-
-def _parse_line(file: Path, number: int, line: str) -> str:
-    """Return the text of one line of a .jsonl file."""
-    try:
-        value = parse_json(line.encode("utf-8"), "it")
-    except StorageError as error:
-        raise CorpusError(f"{file} line {number:,} cannot be read: {error}") from error
-    match value:
-        case {"text": str(text)} if not re.search("[\ud800-\udfff]", text):
-            return text
-    raise CorpusError(
-        f"{file} line {number:,} has no 'text' that is text: "
-        'an object like {"text": "..."} was expected'
-    )

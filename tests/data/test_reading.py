@@ -1,0 +1,91 @@
+"""Packed files and tables give the texts that went in; damaged ones are named, bombs are bounded."""
+
+import gzip
+import json
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import zstandard
+
+from bardling.data import reading
+from bardling.data.corpora import load_corpus
+from bardling.data.reading import is_text, read_documents
+from bardling.errors import CorpusError, UsageError
+
+TEXTS = ["One é.\n", "", "Two 😀 " * 500]
+LINES = "\n".join(json.dumps({"text": text}) for text in TEXTS).encode()
+
+
+def table_of(path, **columns):
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+
+
+@pytest.mark.parametrize("pack", ["gz", "gz twice", "zst", "zst twice"])
+@pytest.mark.parametrize("name", ["x.jsonl", "x.txt"])
+def test_what_is_packed_is_what_went_in(tmp_path, pack, name):
+    squeeze = {"gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress}[pack.split()[0]]
+    half = len(LINES) // 2
+    parts = [LINES] if " " not in pack else [LINES[:half], LINES[half:]]
+    path = tmp_path / f"{name.upper()}.{pack.split()[0]}"
+    path.write_bytes(b"".join(map(squeeze, parts)))
+    assert is_text(path)
+    expected = TEXTS if "jsonl" in name else [LINES.decode()]
+    assert read_documents(path, []) == expected
+
+
+def test_a_table_gives_its_column_of_texts(tmp_path):
+    path = tmp_path / "part-0.parquet"
+    table_of(path, n=[1, 2, 3], text=TEXTS)
+    assert read_documents(path, []) == TEXTS
+    (tmp_path / "a.md").write_text("before")
+    corpus = load_corpus(str(tmp_path))
+    assert corpus.documents == ("before", TEXTS[0], TEXTS[2])
+    assert corpus.notes == (f"{path}: 1 empty document(s) left out",)
+
+
+def test_tables_without_texts_are_refused(tmp_path):
+    path = tmp_path / "x.parquet"
+    table_of(path, body=TEXTS)
+    with pytest.raises(CorpusError, match="no column 'text'; its columns are body"):
+        read_documents(path, [])
+    table_of(path, text=["a", None])
+    with pytest.raises(CorpusError, match="row 2 has no text: found 'None'"):
+        read_documents(path, [])
+    data = path.read_bytes()
+    for damaged in (b"", b"PAR1", data[:-9], data[:40] + b"x" * 40 + data[80:]):
+        path.write_bytes(damaged)
+        with pytest.raises(CorpusError, match=r"x\.parquet"):
+            read_documents(path, [])
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_damaged_packs_are_refused_by_name(tmp_path, suffix):
+    squeeze = {"gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress}[suffix]
+    path, data = tmp_path / f"x.txt.{suffix}", squeeze(LINES)
+    for damaged in (data[:-5], data[: len(data) // 2], b"plain text", data + b"more"):
+        path.write_bytes(damaged)
+        with pytest.raises(CorpusError, match=rf"x\.txt\.{suffix} cannot be unpacked"):
+            read_documents(path, [])
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_a_small_file_cannot_fill_the_memory(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(reading, "DEFAULT_LIMIT", 2**20)
+    squeeze = {"gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress}[suffix]
+    path = tmp_path / f"x.txt.{suffix}"
+    path.write_bytes(squeeze(b"x" * 2**20))
+    assert len(read_documents(path, [])[0]) == 2**20
+    for bomb in (squeeze(b"x" * 2**24), squeeze(b"x" * 2**19) * 3):
+        path.write_bytes(bomb)
+        with pytest.raises(CorpusError, match="unpacks to more than 1,048,576 bytes"):
+            read_documents(path, [])
+
+
+def test_without_the_library_its_extra_is_named(tmp_path, monkeypatch):
+    (tmp_path / "x.txt.zst").write_bytes(b"x")
+    monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
+    with pytest.raises(
+        UsageError, match=r"a \.zst file needs zstandard: pip install 'bardling\[data"
+    ):
+        read_documents(tmp_path / "x.txt.zst", [])
