@@ -1,7 +1,8 @@
-"""Packed files and tables give the texts that went in; damaged ones are named, bombs are bounded."""
+"""Packed files and tables give the texts that went in; the damaged are named, bombs bounded."""
 
 import gzip
 import json
+import sys
 
 import pyarrow
 import pyarrow.parquet
@@ -84,7 +85,7 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path, monkeypatch, suffix):
 
 def test_without_the_library_its_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "x.txt.zst").write_bytes(b"x")
-    monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(
         UsageError, match=r"a \.zst file needs zstandard: pip install 'bardling\[data"
     ):
