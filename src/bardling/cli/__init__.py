@@ -21,7 +21,7 @@ VERBS = {
     "train": ("bardling.cli.train", "train a model on a text, by a preset, or go on with a run"),
     "generate": ("bardling.cli.generate", "let a trained model write"),
     "evaluate": ("bardling.cli.evaluate", "measure a model's loss and perplexity on a text"),
-    "data": ("bardling.cli.data", "make stories, or tell whether texts are stories"),
+    "data": ("bardling.cli.data", "count, clean and part a corpus; make stories, or check some"),
     "tokenizer": ("bardling.cli.tokenizer", "train, use, look into or compare tokenizers"),
     "check": ("bardling.cli.check", "check a run before it is made"),
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),

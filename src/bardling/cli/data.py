@@ -1,4 +1,4 @@
-"""`bardling data stories` and `bardling data parse`: texts made, and texts read back."""
+"""`bardling data`: stories made and read back; corpora looked at, cleaned and parted."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from typing import Literal
 import tyro
 
 from bardling import storage
+from bardling.cli.curation import run_clean, run_split, run_stats
 from bardling.cli.options import File, parse
 from bardling.data.corpora import load_corpus
 from bardling.data.stories.listening import Reading, listen
@@ -22,11 +23,17 @@ BEFORE, AFTER = 50, 30  # characters shown around the place where one stops bein
 USAGE = """\
 usage: bardling data stories [--documents N] [--seed N] [--split train|val] [--output FILE]
        bardling data parse FILE
+       bardling data stats CORPUS
+       bardling data clean CORPUS [--output FILE]
+       bardling data split CORPUS FOLDER
 
 stories  makes stories by a grammar that knows how likely each one is
 parse    tells whether texts are such stories, and where and why one stops being one
+stats    counts a corpus, and suggests a context and a size of model
+clean    takes out what is no content, stubs and duplicates, and shows what
+split    parts a corpus for training and validation, and checks that they share no text
 
-Either with --help tells all about it.
+Each with --help tells all about it.
 """
 
 
@@ -56,7 +63,13 @@ class ParseArguments:
 def run(argv: Sequence[str]) -> int:
     """Do what the first word says."""
     words = list(argv)
-    verbs = {"stories": _stories, "parse": _parse}
+    verbs = {
+        "stories": _stories,
+        "parse": _parse,
+        "stats": run_stats,
+        "clean": run_clean,
+        "split": run_split,
+    }
     if words and words[0] in ("-h", "--help"):
         show_text(USAGE)
         return 0
@@ -64,8 +77,7 @@ def run(argv: Sequence[str]) -> int:
         word = "" if not words or words[0].startswith("-") else words[0]
         hint = nearest(word, verbs) if word else ""
         raise UsageError(
-            f"say what to do with data{hint}: bardling data stories --documents 10, "
-            "or bardling data parse FILE"
+            f"say what to do with data{hint}: {', '.join(verbs)}; bardling data --help"
         )
     return verbs[words[0]](words[1:])
 

@@ -1,0 +1,172 @@
+"""`bardling data clean | stats | split`: a corpus looked at, cleaned and parted."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.table import Table
+
+from bardling import storage
+from bardling.cli.options import File, parse
+from bardling.data.corpora import Corpus, load_corpus
+from bardling.data.curation import Lengths, Outcome, clean, overlap
+from bardling.data.split import split_corpus
+from bardling.data.statistics import PERCENTILES, Statistics, measure
+from bardling.errors import CorpusError
+from bardling.reporting.console import count
+from bardling.reporting.screen import Screen, complain
+from bardling.text.tokenizer_file import train_tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanArguments:
+    """Clean a corpus step by step, and show what each step did."""
+
+    corpus: tyro.conf.Positional[str]
+    """A corpus by name, a file or a folder."""
+    output: File = None
+    """Write what is left to this .jsonl file; without it, nothing is written."""
+    min_words: int = 5
+    """Documents with fewer words are left out."""
+    max_words: int = 0
+    """Documents with more words are left out; 0 for no limit."""
+    skip: tuple[str, ...] = ()
+    """Steps to leave out: encoding, metadata, whitespace, length, duplicates, near."""
+    paragraphs: bool = False
+    """Take what blank lines part for documents, instead of whole files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatsArguments:
+    """Count a corpus, and say what size of context and of model it suggests."""
+
+    corpus: tyro.conf.Positional[str]
+    """A corpus by name, a file or a folder."""
+    tokenizer: str = "bpe:4000"
+    """Counts the tokens: char, bpe:4000, or the path of one."""
+    paragraphs: bool = False
+    """Take what blank lines part for documents, instead of whole files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitArguments:
+    """Part a corpus into a training and a validation file, and check that they share no text."""
+
+    corpus: tyro.conf.Positional[str]
+    """A corpus by name, a file or a folder."""
+    output: tyro.conf.Positional[Path]
+    """The folder to write train.jsonl and val.jsonl to."""
+    val_fraction: float = 0.1
+    """Share of the documents, or of a single text, for validation."""
+    paragraphs: bool = False
+    """Take what blank lines part for documents, instead of whole files."""
+
+
+def run_clean(argv: Sequence[str]) -> int:
+    """Clean, show each step, and write what is left."""
+    arguments = parse(CleanArguments, argv, prog="bardling data clean")
+    corpus = _load(arguments.corpus, paragraphs=arguments.paragraphs)
+    lengths = Lengths(min_words=arguments.min_words, max_words=arguments.max_words)
+    done = clean(corpus.documents, lengths=lengths, skip=arguments.skip)
+    screen = Screen()
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for name in ("step", "documents", "removed", "changed", "characters"):
+        table.add_column(name, justify="left" if name == "step" else "right")
+    for outcome in done:
+        table.add_row(*_cells(outcome))
+    screen.print(table, soft_wrap=False)
+    for outcome in done:
+        for example in outcome.examples:
+            screen.print(f"  {outcome.name}: {example}")
+    left = done[-1].documents
+    if arguments.output is None:
+        return 0
+    if not left:
+        raise CorpusError(f"nothing is left of {arguments.corpus}, so nothing was written")
+    _write(arguments.output, left)
+    screen.print(f"{len(left):,} documents in {arguments.output}")
+    return 0
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    return [
+        outcome.name,
+        f"{len(outcome.documents):,}",
+        f"{outcome.n_removed:,}",
+        f"{outcome.n_changed:,}",
+        f"{sum(map(len, outcome.documents)):,}",
+    ]
+
+
+def run_stats(argv: Sequence[str]) -> int:
+    """Count a corpus."""
+    arguments = parse(StatsArguments, argv, prog="bardling data stats")
+    corpus = _load(arguments.corpus, paragraphs=arguments.paragraphs)
+    several = len(corpus.documents) > 1
+    tokenizer = train_tokenizer(arguments.tokenizer, corpus.documents, end_token=several)
+    found = measure(corpus.documents, tokenizer)
+    screen = Screen()
+    screen.print(
+        f"{corpus.name}: {found.n_documents:,} documents, {found.n_bytes:,} bytes, "
+        f"{found.n_characters:,} characters ({found.n_distinct} different), "
+        f"{found.n_words:,} words, {found.n_tokens:,} tokens of {arguments.tokenizer}"
+    )
+    screen.print(f"  {found.n_bytes / max(found.n_tokens, 1):.2f} bytes per token\n")
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("of a document, at percentile")
+    for percentile in PERCENTILES:
+        table.add_column(str(percentile), justify="right")
+    table.add_row("words", *(f"{n:,}" for n in found.words))
+    table.add_row("tokens", *(f"{n:,}" for n in found.tokens))
+    screen.print(table, soft_wrap=False)
+    screen.print(f"\n{_advice(found)}")
+    return 0
+
+
+def _advice(found: Statistics) -> str:
+    return (
+        f"suggested: --model.block-size {found.block_size}, which holds 95 of 100 documents whole "
+        f"(2048 at most); about {count(found.n_parameters)} parameters, by Chinchilla's 20 tokens "
+        "for each"
+    )
+
+
+def run_split(argv: Sequence[str]) -> int:
+    """Part a corpus in two files; exit code 1 where they share texts."""
+    arguments = parse(SplitArguments, argv, prog="bardling data split")
+    corpus = _load(arguments.corpus, paragraphs=arguments.paragraphs)
+    sides = split_corpus(corpus, val_fraction=arguments.val_fraction)
+    screen = Screen()
+    for name, texts in sides.items():
+        path = arguments.output / f"{name}.jsonl"
+        _write(path, texts)
+        screen.print(f"{len(texts):,} documents in {path}")
+    shared = overlap(sides["train"], sides["val"])
+    if not shared:
+        screen.print("no validation document is like one to train on")
+        return 0
+    screen.print(
+        f"{len(shared):,} validation documents are like one to train on; "
+        "'bardling data clean' takes such doubles out first"
+    )
+    for text in shared[:3]:
+        screen.print(f"  {text[:80]!r}")
+    return 1
+
+
+def _load(name: str, *, paragraphs: bool) -> Corpus:
+    corpus = load_corpus(name)
+    for text in corpus.notes:
+        complain(text)
+    if not paragraphs:
+        return corpus
+    parts = (part for text in corpus.documents for part in text.split("\n\n"))
+    return Corpus(name=corpus.name, documents=tuple(part for part in parts if part.strip()))
+
+
+def _write(path: Path, documents: Sequence[str]) -> None:
+    with storage.atomic_file(path) as file:
+        for text in documents:
+            file.write(json.dumps({"text": text}, ensure_ascii=False).encode() + b"\n")

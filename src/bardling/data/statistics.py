@@ -1,0 +1,62 @@
+"""What a corpus is like, and what that says about the model to train on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bardling.text.tokenizer import Tokenizer
+
+PERCENTILES = (5, 25, 50, 75, 95, 100)
+TOKENS_PER_PARAMETER = 20  # Hoffmann et al. 2022, "Training compute-optimal large language models"
+BLOCK_SIZES = (32, 64, 128, 256, 512, 1024, 2048)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Sizes of a corpus in all, and of its documents."""
+
+    n_documents: int
+    n_bytes: int
+    n_characters: int
+    n_distinct: int
+    """Different characters."""
+    n_words: int
+    n_tokens: int
+    words: tuple[int, ...]
+    """Words of a document at `PERCENTILES`."""
+    tokens: tuple[int, ...]
+    """Tokens of a document at `PERCENTILES`."""
+
+    @property
+    def block_size(self) -> int:
+        """The least usual context that holds 95 of 100 documents whole, 2,048 at most."""
+        wanted = self.tokens[PERCENTILES.index(95)]
+        return next((size for size in BLOCK_SIZES if size >= wanted), BLOCK_SIZES[-1])
+
+    @property
+    def n_parameters(self) -> int:
+        """The parameters for which this text, read once, is the compute-optimal amount."""
+        return self.n_tokens // TOKENS_PER_PARAMETER
+
+
+def measure(documents: Sequence[str], tokenizer: Tokenizer) -> Statistics:
+    """Count a corpus with a tokenizer; the end token of each document counts."""
+    end = tokenizer.end_token is not None
+    words = [len(text.split()) for text in documents]
+    tokens = [len(tokenizer.encode(text, unknown="skip")) + end for text in documents]
+    return Statistics(
+        n_documents=len(documents),
+        n_bytes=sum(len(text.encode("utf-8")) for text in documents),
+        n_characters=sum(map(len, documents)),
+        n_distinct=len(set().union(*documents)),
+        n_words=sum(words),
+        n_tokens=sum(tokens),
+        words=_percentiles(words),
+        tokens=_percentiles(tokens),
+    )
+
+
+def _percentiles(counts: Sequence[int]) -> tuple[int, ...]:
+    found = np.percentile(counts, PERCENTILES, method="inverted_cdf")
+    return tuple(int(number) for number in found)
