@@ -156,3 +156,22 @@ def test_a_file_that_means_something_else_is_refused(change):
     change(value)
     with pytest.raises(TokenizerError):
         BPETokenizer.from_json(value)
+
+
+def random_text(n):
+    """Return bytes without any sense, as far as they can be text."""
+    return np.random.default_rng(0).bytes(n).decode("utf-8", "ignore")
+
+
+@pytest.mark.real_text
+@pytest.mark.parametrize(
+    "name", ["tinyshakespeare.txt", "tinystories-sample.txt", "wikitext2-valid.txt", None]
+)
+def test_on_real_text_it_learns_what_others_learn(real_text, name):
+    text = random_text(30_000) if name is None else (real_text / name).read_text()[:150_000]
+    ours = BPETokenizer.train([text], vocab_size=1500)
+    theirs = theirs_of([text], 1500)
+    assert ours.to_json()["model"]["merges"] == json.loads(theirs.to_str())["model"]["merges"]
+    assert ours.encode(text) == theirs.encode(text).ids == ours.reference.encode(text)
+    short = text[:4000]
+    assert list(BPETokenizer.train([short], vocab_size=290).merges) == naive_merges([short], 34)
