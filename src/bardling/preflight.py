@@ -18,6 +18,7 @@ from bardling.config import RunConfig
 from bardling.data.batches import Windows
 from bardling.data.corpora import load_corpus
 from bardling.data.prepare import Prepared, prepare
+from bardling.data.shards import find_shards
 from bardling.evaluation.checks.finding import Finding
 from bardling.evaluation.checks.forward import devices, first_loss, no_future, shapes
 from bardling.evaluation.checks.gradients import gradients
@@ -32,7 +33,7 @@ from bardling.evaluation.checks.steps import (
     rate,
     used_rates,
 )
-from bardling.evaluation.checks.text import both_ends, round_trip
+from bardling.evaluation.checks.text import both_ends, decoded_ends, round_trip
 from bardling.machine.config import DeviceWish
 from bardling.machine.machine import Machine, choose_machine, plain_machine
 from bardling.model.gpt import GPT
@@ -85,7 +86,10 @@ def check_config(
     )
     subject = _subject(config, prepared, machine, rows)
     with machine.exactly():
-        texts = both_ends(load_corpus(config.data.corpus, data_dir=data_dir).documents)
+        if find_shards(Path(config.data.corpus)) is None:
+            texts = both_ends(load_corpus(config.data.corpus, data_dir=data_dir).documents)
+        else:
+            texts = decoded_ends(prepared.tokenizer, prepared.val)
         yield round_trip(prepared.tokenizer, texts, unknown=config.data.unknown)
         yield from subject.forward_checks()
         yield from subject.step_checks()

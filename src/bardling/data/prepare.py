@@ -1,20 +1,21 @@
 """From the name of a corpus to the tokens of its two splits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt32
+from jaxtyping import Integer
 
 from bardling.data.batches import require_length
-from bardling.data.config import DataConfig
+from bardling.data.config import DataConfig, Split
 from bardling.data.corpora import Corpus, load_corpus
 from bardling.data.pretrained import gpt2_tokenizer
+from bardling.data.shards import find_shards, read_split
 from bardling.data.split import encode_documents, split_corpus
-from bardling.errors import TokenizerError
+from bardling.errors import TokenizerError, UsageError
 from bardling.text.tokenizer import Tokenizer
-from bardling.text.tokenizer_file import train_tokenizer
+from bardling.text.tokenizer_file import is_trained_here, train_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +23,8 @@ class Prepared:
     """A corpus, ready to train on."""
 
     tokenizer: Tokenizer
-    train: UInt32[np.ndarray, " train"]
-    val: UInt32[np.ndarray, " val"]
+    train: Integer[np.ndarray, " train"]
+    val: Integer[np.ndarray, " val"]
 
 
 def prepare(
@@ -31,9 +32,38 @@ def prepare(
 ) -> Prepared:
     """Load, split and encode a corpus; `note` hears what is odd about its text.
 
-    Raises `CorpusError` when a split is too short for one window of `block_size` tokens to train
-    on, or one token to predict.
+    A folder that nanoGPT or llm.c has prepared is taken as it is. Raises `CorpusError` when a split
+    is too short for one window of `block_size` tokens to train on, or one token to predict.
     """
+    shards = find_shards(Path(config.corpus))
+    prepared = (
+        _prepare_text(config, data_dir, note)
+        if shards is None
+        else _take_shards(config, shards, data_dir)
+    )
+    require_length(len(prepared.train), block_size, "train")
+    require_length(len(prepared.val), 1, "val")
+    return prepared
+
+
+def _take_shards(
+    config: DataConfig, shards: Mapping[Split, list[Path]], data_dir: Path | None
+) -> Prepared:
+    if is_trained_here(config.tokenizer):
+        raise UsageError(
+            f"{config.corpus} holds tokens, and --tokenizer has to name what they were made with: "
+            "gpt2, a tokenizer.json, a ranks file or a run"
+        )
+    tokenizer = _tokenizer(config, (), data_dir)
+    train, val = (
+        read_split(shards[split], vocab_size=tokenizer.vocab_size) for split in ("train", "val")
+    )
+    return Prepared(tokenizer=tokenizer, train=train, val=val)
+
+
+def _prepare_text(
+    config: DataConfig, data_dir: Path | None, note: Callable[[str], None]
+) -> Prepared:
     corpus = load_corpus(config.corpus, data_dir=data_dir)
     for text in corpus.notes:
         note(text)
@@ -48,8 +78,6 @@ def prepare(
         encode_documents(texts[split], tokenizer, unknown=config.unknown)
         for split in ("train", "val")
     )
-    require_length(len(train), block_size, "train")
-    require_length(len(val), 1, "val")
     return Prepared(tokenizer=tokenizer, train=train, val=val)
 
 

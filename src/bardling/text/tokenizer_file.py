@@ -34,7 +34,12 @@ _BPE = re.compile(r"bpe(?::([^:]*))?(?::(.*))?")
 
 def is_built_in(name: str) -> bool:
     """Tell whether `name` is a kind of tokenizer, not the place of one."""
-    return name in ("char", "gpt2") or _BPE.fullmatch(name) is not None
+    return name == "gpt2" or is_trained_here(name)
+
+
+def is_trained_here(name: str) -> bool:
+    """Tell whether `name` is a tokenizer that is learned from the text at hand."""
+    return name == "char" or _BPE.fullmatch(name) is not None
 
 
 def train_tokenizer(
