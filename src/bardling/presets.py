@@ -22,7 +22,7 @@ from bardling.training.optimizer_config import AdamW, Muon
 SHAKESPEARE_CHARACTERS = 65
 STORY_TOKENS = 4000
 STORY_CONTEXT = 288
-"""Tokens of that vocabulary that hold every story: they have 147 on average."""
+"""Tokens of that vocabulary that hold every story: 147 on average, 202 at most of 40,000."""
 
 
 # What seeds 000 and 001 share: the GPT of a well-known lecture, which is GPT-2's block but for
