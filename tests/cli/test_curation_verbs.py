@@ -37,6 +37,17 @@ def test_statistics(cli, tales):
     assert "suggested: --model.block-size 1024" in done.out
 
 
+def test_what_cannot_be_counted_gets_a_sentence(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("BARDLING_DATA", raising=False)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    done = cli("data", "stats", "sums", "--tokenizer", "gpt2")
+    assert done.code == 1 and "by hand, 1,042,301 bytes" in done.err
+    (tmp_path / "blank.txt").write_text("\n\n \n\n")
+    done = cli("data", "stats", tmp_path / "blank.txt", "--paragraphs")
+    assert done.code == 1 and "blank.txt is blank: a text was expected" in done.err
+
+
 def test_splitting_checks_that_nothing_is_shared(cli, tales, tmp_path):
     done = cli("data", "split", tales, tmp_path / "parts", "--paragraphs")
     assert done.code == 0 and "no validation document is like one to train on" in done.out

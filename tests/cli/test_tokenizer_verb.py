@@ -86,6 +86,12 @@ def test_tokenizers_are_compared(cli, tales, tmp_path):
     assert len({line.count("|") for line in lines}) == 1
 
 
+def test_one_that_cannot_take_part_is_left_out(cli, tmp_path):
+    (tmp_path / "x.txt").write_text("a" * 90 + "bcdefghijk")
+    done = cli("tokenizer", "compare", tmp_path / "x.txt", "--sizes", 257)
+    assert done.code == 0 and "left out: sentencepiece: " in done.err
+
+
 def test_the_comparison_counts_what_it_says():
     text = "".join(stories(0, 60))
     found = compare(text, sizes=(400,))

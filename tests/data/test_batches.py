@@ -69,7 +69,7 @@ def test_seeds_steps_and_splits_differ():
 
 @LAWS
 @given(
-    st.sampled_from(ORDERS), st.integers(9, 60), st.integers(1, 7), st.integers(0, 30), st.data()
+    st.sampled_from(ORDERS), st.integers(12, 60), st.integers(1, 7), st.integers(0, 30), st.data()
 )
 def test_parts_of_a_batch_are_rows_of_the_whole(order, n, batch_size, step, data):
     source = windows(n, batch_size=batch_size, order=order)
@@ -99,6 +99,8 @@ def test_windows_by_documents_begin_with_one():
     assert (np.abs(counts - 90) < 5 * np.sqrt(90)).all()
     with pytest.raises(CorpusError, match="needs a text of several documents"):
         Windows(tokens=tokens, block_size=4, batch_size=9, order="documents")
+    with pytest.raises(CorpusError, match="needs a text of several documents"):
+        Windows(tokens=tokens, block_size=4, batch_size=9, order="documents", end_token=1)
 
 
 def test_random_windows_are_spread_evenly():
@@ -184,7 +186,7 @@ def test_too_little_text_is_said_with_the_numbers_and_the_cure():
     )
     with pytest.raises(CorpusError, match=message):
         windows(8)
-    for order in ORDERS:
+    for order in set(ORDERS) - {"documents"}:
         assert windows(9, order=order, batch_size=2).starts(0).tolist() == [0, 0]
     for n_tokens in (0, 1):
         with pytest.raises(CorpusError, match=f"val split has {n_tokens} tokens.*needs 9: give it"):

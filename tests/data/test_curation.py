@@ -46,6 +46,15 @@ def test_lines_that_are_no_content_go_and_blank_lines_stay():
     assert done.documents == ["ROMEO:\nSpeak, 12 times.\n\nNo. 7 it is", "all of it stays\n\n"]
     assert done.n_changed == 1 and done.examples == ["'*** START ***'"]
     assert drop_metadata_lines(["12\n***\n"]).n_removed == 1
+    assert drop_metadata_lines(["***Important***: stay"]).n_changed == 0
+
+
+def test_steps_take_time_in_proportion():
+    """Each of these took minutes or hours once."""
+    many_lines = "\n".join(f"Line number {i}" for i in range(100_000)) + "\n12"
+    assert drop_metadata_lines([many_lines]).n_changed == 1
+    assert drop_metadata_lines(["1" + "-" * 100_000 + "x"]).n_changed == 0
+    assert tidy_whitespace(["a" + " " * 300_000 + "b"]).n_changed == 0
 
 
 def test_short_lines_that_stand_everywhere_are_boilerplate():

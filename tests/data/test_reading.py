@@ -35,6 +35,17 @@ def test_what_is_packed_is_what_went_in(tmp_path, pack, name):
     assert read_documents(path, []) == expected
 
 
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_many_small_parts_take_time_in_proportion(tmp_path, suffix):
+    squeeze = {"gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress}[suffix]
+    path = tmp_path / f"x.txt.{suffix}"
+    path.write_bytes(squeeze(b"word ") * 30_000)
+    assert read_documents(path, []) == ["word " * 30_000]
+    if suffix == "gz":
+        path.write_bytes(gzip.compress(b"padded") + bytes(512))
+        assert read_documents(path, []) == ["padded"]
+
+
 def test_a_table_gives_its_column_of_texts(tmp_path):
     path = tmp_path / "part-0.parquet"
     table_of(path, n=[1, 2, 3], text=TEXTS)
@@ -49,6 +60,12 @@ def test_tables_without_texts_are_refused(tmp_path):
     path = tmp_path / "x.parquet"
     table_of(path, body=TEXTS)
     with pytest.raises(CorpusError, match="no column 'text'; its columns are body"):
+        read_documents(path, [])
+    array = pyarrow.Array.from_buffers(
+        pyarrow.string(), 1, [None, *map(pyarrow.py_buffer, (b"\0\0\0\0\2\0\0\0", b"\xff\xfe"))]
+    )
+    table_of(path, text=array)
+    with pytest.raises(CorpusError, match=r"x\.parquet is damaged"):
         read_documents(path, [])
     table_of(path, text=["a", None])
     with pytest.raises(CorpusError, match="row 2 has no text: found 'None'"):
@@ -81,6 +98,13 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path, monkeypatch, suffix):
         path.write_bytes(bomb)
         with pytest.raises(CorpusError, match="unpacks to more than 1,048,576 bytes"):
             read_documents(path, [])
+
+
+def test_nor_can_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "DEFAULT_LIMIT", 2**20)
+    table_of(tmp_path / "x.parquet", text=["x" * 1000] * 4000)
+    with pytest.raises(CorpusError, match="unpacks to more than 1,048,576 bytes"):
+        read_documents(tmp_path / "x.parquet", [])
 
 
 def test_without_the_library_its_extra_is_named(tmp_path, monkeypatch):

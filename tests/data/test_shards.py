@@ -1,5 +1,7 @@
 """Token files of nanoGPT and llm.c are read as they are, and refused when they do not fit."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,22 @@ def test_what_does_not_fit_is_refused(tmp_path, data, said):
     path.write_bytes(data)
     with pytest.raises(TokenFileError, match=rf"x\.bin .*{said}"):
         read_shard(path, vocab_size=400)
+
+
+def test_ids_of_16_bits_are_too_few_for_many_tokens(tmp_path):
+    path = tmp_path / "x.bin"
+    path.write_bytes(np.array([1, 70_000, 5], dtype="<u4").tobytes())
+    with pytest.raises(TokenFileError, match="too few for the 100,000 tokens"):
+        read_shard(path, vocab_size=100_000)
+
+
+def test_a_known_corpus_is_not_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "val"):
+        write_shard(tmp_path / "sums" / f"{split}.bin", np.array([1, 2]), vocab_size=400)
+    assert find_shards(Path("sums")) is not None
+    settings = SETTINGS | {"runs_dir": tmp_path / "runs", "n_layer": 1, "budget": "1steps"}
+    assert bardling.train("sums", **settings).tokenizer.vocab_size < 100
 
 
 def test_splits_are_found_by_their_names(tmp_path):

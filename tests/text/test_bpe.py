@@ -94,6 +94,11 @@ def test_any_bytes_come_back(data):
     assert SMALL.decode_bytes(SMALL.encode_bytes(data)) == data
 
 
+def test_bytes_without_any_sense_take_time_in_proportion():
+    data = np.random.default_rng(0).bytes(300_000)  # a minute, if the rest were copied each time
+    assert SMALL.decode_bytes(SMALL.encode_bytes(data)) == data
+
+
 def test_the_end_token_is_the_last_id_and_no_text():
     tokenizer = BPETokenizer.train(TALES, vocab_size=300, end_token=True)
     assert (tokenizer.vocab_size, tokenizer.end_token, len(tokenizer.merges)) == (300, 299, 43)

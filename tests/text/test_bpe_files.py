@@ -130,6 +130,9 @@ def test_a_tokenizer_of_others_keeps_its_ids(split, tmp_path):
         found = [i for part in text.split("<|endoftext|>") for i in ours.encode(part)]
         assert found == expected and theirs.decode(found) == text.replace("<|endoftext|>", "")
         assert ours.decode([0, *ours.encode(text), 1]) == text
+    copied = tokenizers.Tokenizer.from_str(json.dumps(ours.to_json()))
+    assert copied.get_vocab() == theirs.get_vocab()
+    assert copied.encode("so <|user|> it is").ids == theirs.encode("so <|user|> it is").ids
     again = BPETokenizer.from_json(json.loads(json.dumps(ours.to_json())))
     assert again == ours and again.sha256 == ours.sha256
 
@@ -144,7 +147,10 @@ def test_merges_may_be_written_as_in_older_files(trained):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda v: v.update(normalizer={"type": "NFC"}), "'normalizer' changes the text"),
+        (lambda v: v.update(normalizer={"type": "NFC"}), "'normalizer' changes what a text"),
+        (lambda v: v.update(truncation={"max_length": 3}), "'truncation' changes what a text"),
+        (lambda v: v.update(padding={"pad_id": 3}), "'padding' changes what a text"),
+        (lambda v: v["added_tokens"][0].update(id=2**40), "from 0 to 16,777,215"),
         (lambda v: v["model"].update(dropout=0.1), "'dropout' in its model is 0.1"),
         (lambda v: v["model"].update(novelty=1), "'novelty' in its model"),
         (lambda v: v["pre_tokenizer"].update(add_prefix_space=True), "adds no space before"),

@@ -158,6 +158,14 @@ def test_a_size_that_is_none_is_refused(name):
         train_tokenizer(name, ["a"], end_token=False)
 
 
+def test_the_end_token_keeps_its_name(tmp_path):
+    foreign = BPETokenizer(merges=((64, 65),), special=("<pad>", "</s>"))
+    save_tokenizer(foreign, tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(str(tmp_path))
+    assert (theirs.eos_token, theirs.eos_token_id, len(theirs)) == ("</s>", 258, 259)
+    assert foreign.end_token == 258
+
+
 def test_the_split_is_part_of_the_name():
     trained = train_tokenizer("bpe:270:qwen2", ["12 123 12"], end_token=False)
     assert (trained.split, trained.merges) == ("qwen2", ())  # digit by digit

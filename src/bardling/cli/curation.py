@@ -12,12 +12,12 @@ from bardling import storage
 from bardling.cli.options import File, parse
 from bardling.data.corpora import Corpus, load_corpus
 from bardling.data.curation import Lengths, Outcome, clean, overlap
+from bardling.data.pretrained import tokenizer_for
 from bardling.data.split import split_corpus
 from bardling.data.statistics import PERCENTILES, Statistics, measure
 from bardling.errors import CorpusError
 from bardling.reporting.console import count
 from bardling.reporting.screen import Screen, complain
-from bardling.text.tokenizer_file import train_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +104,7 @@ def run_stats(argv: Sequence[str]) -> int:
     """Count a corpus."""
     arguments = parse(StatsArguments, argv, prog="bardling data stats")
     corpus = _load(arguments.corpus, paragraphs=arguments.paragraphs)
-    several = len(corpus.documents) > 1
-    tokenizer = train_tokenizer(arguments.tokenizer, corpus.documents, end_token=several)
+    tokenizer = tokenizer_for(arguments.tokenizer, corpus.documents)
     found = measure(corpus.documents, tokenizer)
     screen = Screen()
     screen.print(
@@ -163,7 +162,10 @@ def _load(name: str, *, paragraphs: bool) -> Corpus:
     if not paragraphs:
         return corpus
     parts = (part for text in corpus.documents for part in text.split("\n\n"))
-    return Corpus(name=corpus.name, documents=tuple(part for part in parts if part.strip()))
+    documents = tuple(part for part in parts if part.strip())
+    if not documents:
+        raise CorpusError(f"{name} is blank: a text was expected")
+    return Corpus(name=corpus.name, documents=documents)
 
 
 def _write(path: Path, documents: Sequence[str]) -> None:

@@ -66,7 +66,7 @@ class Windows:
 
     def __post_init__(self) -> None:
         require_length(len(self.tokens), self.block_size, self.split)
-        if self.order == "documents" and self.end_token is None:
+        if self.order == "documents" and len(self._beginnings) < 2:
             raise CorpusError(
                 "order 'documents' needs a text of several documents; take 'random' for this one"
             )
@@ -74,7 +74,9 @@ class Windows:
     @cached_property
     def _beginnings(self) -> Int64[np.ndarray, " documents"]:
         """Where the documents begin that a whole window fits behind; at least the first does."""
-        ends = np.flatnonzero(self.tokens[: len(self.tokens) - self.block_size] == self.end_token)
+        begin_at = self.tokens[: len(self.tokens) - self.block_size]
+        none = np.zeros(0, dtype=np.int64)
+        ends = none if self.end_token is None else np.flatnonzero(begin_at == self.end_token)
         return np.unique(np.concatenate(([0], ends)))
 
     @property

@@ -25,7 +25,8 @@ PERMUTATIONS = 128
 COMMON_LINE = 0.3  # share of the documents in which a short line stands that is boilerplate
 SHORT_LINE = 60
 
-_PAGE = re.compile(r"\W*(page\s*)?\d+\W*(of\s*\d+)?\W*", re.IGNORECASE)
+_PAGE = re.compile(r"\W*+(page\s*+)?\d++\W*+(of\s*+\d++)?\W*+", re.IGNORECASE)
+_RULE = re.compile(r"\*{3,}(\s.*)?")
 _BARE_LINK = re.compile(r"(https?://|www\.)\S+")
 
 
@@ -90,16 +91,16 @@ def drop_metadata_lines(documents: Sequence[str]) -> Outcome:
     common = _common_lines(documents)
     for text in documents:
         lines = text.split("\n")
-        kept = [line for line in lines if not (_is_metadata(line) or line.strip() in common)]
-        gone = next((line for line in lines if line not in kept), "")
-        done.keep(text, "\n".join(kept) if len(kept) < len(lines) else text, repr(gone[:80]))
+        goes = [_is_metadata(line) or line.strip() in common for line in lines]
+        kept = "\n".join(line for line, gone in zip(lines, goes) if not gone)
+        done.keep(text, kept, repr(lines[goes.index(True)][:80]) if any(goes) else "")
     return done
 
 
 def _is_metadata(line: str) -> bool:
     line = line.strip()
     return bool(line) and (
-        line.startswith("***")
+        _RULE.fullmatch(line) is not None
         or _PAGE.fullmatch(line) is not None
         or _BARE_LINK.fullmatch(line) is not None
     )
@@ -120,7 +121,7 @@ def tidy_whitespace(documents: Sequence[str]) -> Outcome:
     done = Outcome(name="whitespace")
     for text in documents:
         tidy = re.sub(r"\r\n?", "\n", text)
-        tidy = re.sub(r"[ \t]+(?=\n|\Z)", "", tidy)
+        tidy = re.sub(r"(?<![ \t])[ \t]++(?=\n|\Z)", "", tidy)
         done.keep(text, re.sub(r"\n{3,}", "\n\n", tidy).strip("\n"))
     return done
 

@@ -1,6 +1,6 @@
 """From the name of a corpus to the tokens of its two splits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from jaxtyping import Integer
 
 from bardling.data.batches import require_length
 from bardling.data.config import DataConfig, Split
-from bardling.data.corpora import Corpus, load_corpus
-from bardling.data.pretrained import gpt2_tokenizer
+from bardling.data.corpora import Corpus, is_corpus, load_corpus
+from bardling.data.pretrained import tokenizer_for
 from bardling.data.shards import find_shards, read_split
 from bardling.data.split import encode_documents, split_corpus
 from bardling.errors import TokenizerError, UsageError
 from bardling.text.tokenizer import Tokenizer
-from bardling.text.tokenizer_file import is_trained_here, train_tokenizer
+from bardling.text.tokenizer_file import is_trained_here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def prepare(
     A folder that nanoGPT or llm.c has prepared is taken as it is. Raises `CorpusError` when a split
     is too short for one window of `block_size` tokens to train on, or one token to predict.
     """
-    shards = find_shards(Path(config.corpus))
+    shards = None if is_corpus(config.corpus) else find_shards(Path(config.corpus))
     prepared = (
         _prepare_text(config, data_dir, note)
         if shards is None
@@ -54,7 +54,7 @@ def _take_shards(
             f"{config.corpus} holds tokens, and --tokenizer has to name what they were made with: "
             "gpt2, a tokenizer.json, a ranks file or a run"
         )
-    tokenizer = _tokenizer(config, (), data_dir)
+    tokenizer = tokenizer_for(config.tokenizer, (), data_dir)
     train, val = (
         read_split(shards[split], vocab_size=tokenizer.vocab_size) for split in ("train", "val")
     )
@@ -70,7 +70,7 @@ def _prepare_text(
     texts = split_corpus(corpus, val_fraction=config.val_fraction)
     if corpus.held_out is not None:
         corpus = replace(corpus, documents=(*texts["train"], *texts["val"]))
-    tokenizer = _tokenizer(config, corpus.documents, data_dir)
+    tokenizer = tokenizer_for(config.tokenizer, corpus.documents, data_dir)
     if tokenizer.end_token is None and len(corpus.documents) > 1:
         note("the tokenizer has no end token, so the documents run into each other")
     _meet_unknown(corpus, tokenizer, config, note)
@@ -79,12 +79,6 @@ def _prepare_text(
         for split in ("train", "val")
     )
     return Prepared(tokenizer=tokenizer, train=train, val=val)
-
-
-def _tokenizer(config: DataConfig, documents: Sequence[str], data_dir: Path | None) -> Tokenizer:
-    if config.tokenizer == "gpt2":
-        return gpt2_tokenizer(data_dir)
-    return train_tokenizer(config.tokenizer, documents, end_token=len(documents) > 1)
 
 
 def _meet_unknown(

@@ -1,11 +1,13 @@
-"""Tokenizers that are known by name: GPT-2's, from its two published files."""
+"""Tokenizers by name: one that is learned from a text, or GPT-2's from its published files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bardling.data.known import Known, find_or_download
 from bardling.text.bpe import BPETokenizer
 from bardling.text.bpe_files import read_gpt2_files
-from bardling.text.tokenizer_file import MERGES_FILE, VOCAB_FILE
+from bardling.text.tokenizer import Tokenizer
+from bardling.text.tokenizer_file import MERGES_FILE, VOCAB_FILE, train_tokenizer
 
 GPT2_FOLDER = "gpt2"
 _HOST = "https://huggingface.co/openai-community/gpt2/resolve/main"
@@ -31,3 +33,10 @@ def gpt2_tokenizer(data_dir: Path | None = None) -> BPETokenizer:
     """
     vocab, merges = (find_or_download(known, data_dir) for known in (GPT2_VOCAB, GPT2_MERGES))
     return read_gpt2_files(vocab, merges)
+
+
+def tokenizer_for(name: str, documents: Sequence[str], data_dir: Path | None = None) -> Tokenizer:
+    """Return the tokenizer that `--tokenizer` names for some documents."""
+    if name == "gpt2":
+        return gpt2_tokenizer(data_dir)
+    return train_tokenizer(name, documents, end_token=len(documents) > 1)

@@ -5,6 +5,7 @@ its place, and what is merely unusual is said in the notes. What is packed is un
 limit, so that a small file cannot fill the memory.
 """
 
+import gzip
 import io
 import re
 import zlib
@@ -121,36 +122,32 @@ class _Damaged(Exception):
 
 
 def _gunzip(data: bytes, limit: int) -> bytes:
-    """Unpack gzip (RFC 1952), whose members follow each other, to a little more than `limit`."""
-    found = bytearray()
-    while data and len(found) <= limit:
-        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-        try:
-            found += member.decompress(data, limit + 1 - len(found))
-        except zlib.error as error:
-            raise _Damaged(str(error)) from error
-        if not member.eof and len(found) <= limit:
-            raise _Damaged("it is cut short")
-        data = member.unused_data
-    return bytes(found)
+    """Unpack gzip (RFC 1952) to a little more than `limit`."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            return file.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _Damaged(str(error)) from error
 
 
 def _unzstd(data: bytes, limit: int) -> bytes:
     """Unpack Zstandard (RFC 8878), frame by frame, to a little more than `limit`."""
     library = optional("zstandard", "data", "a .zst file")
     found = bytearray()
-    while data and len(found) <= limit:
-        frame = library.ZstdDecompressor().decompressobj()
+    place, frame = 0, None
+    while place < len(data) and len(found) <= limit:
+        frame = frame or library.ZstdDecompressor().decompressobj()
+        step = data[place : place + _STEP]
         try:
-            for start in range(0, len(data), _STEP):
-                found += frame.decompress(data[start : start + _STEP])
-                if frame.eof or len(found) > limit:
-                    break
+            found += frame.decompress(step)
         except library.ZstdError as error:
             raise _Damaged(str(error)) from error
-        if not frame.eof and len(found) <= limit:
-            raise _Damaged("it is cut short")
-        data = frame.unused_data + data[start + _STEP :]
+        place += len(step)
+        if frame.eof:
+            place -= len(frame.unused_data)
+            frame = None
+    if frame is not None and len(found) <= limit:
+        raise _Damaged("it is cut short")
     return bytes(found)
 
 
@@ -164,9 +161,13 @@ def _rows(file: Path, data: bytes) -> list[str]:
             names = ", ".join(table.schema_arrow.names[:8])
             raise CorpusError(f"{file} has no column {COLUMN!r}; its columns are {names}")
         found: list[Any] = []
-        for batch in table.iter_batches(columns=[COLUMN]):
+        size = 0
+        for batch in table.iter_batches(batch_size=_ROWS, columns=[COLUMN]):
             found += batch.column(0).to_pylist()
-    except (arrow.ArrowException, OSError) as error:
+            size += batch.nbytes
+            if size > DEFAULT_LIMIT:
+                raise CorpusError(f"{file} unpacks to more than {DEFAULT_LIMIT:,} bytes")
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"{file} is damaged, or no parquet file: {error}") from error
     for number, text in enumerate(found, start=1):
         if not isinstance(text, str):
@@ -174,5 +175,6 @@ def _rows(file: Path, data: bytes) -> list[str]:
     return found
 
 
+_ROWS = 1024  # of a table, unpacked at once
 _STEP = 2**12  # packed bytes taken at once: at worst, four of them are a block of 128 KiB
 COMPRESSIONS: dict[str, Callable[[bytes, int], bytes]] = {".gz": _gunzip, ".zst": _unzstd}

@@ -52,6 +52,11 @@ def read_shard(path: Path, *, vocab_size: int) -> Ids:
         kind = _KINDS.get((magic, version))
         if magic in {magic for magic, _ in _KINDS} and kind is None:
             raise TokenFileError(f"{path} is of version {version}: 1 or 7 were expected")
+        if kind is None and vocab_size > 2**16:
+            raise TokenFileError(
+                f"{path} has no header, so its ids would be of 16 bits, too few for the "
+                f"{vocab_size:,} tokens of the tokenizer"
+            )
         offset, dtype = (4 * _HEADER, np.dtype(kind)) if kind else (0, np.dtype("<u2"))
         count = count if kind else size // dtype.itemsize
         if count < 1 or size != offset + count * dtype.itemsize:

@@ -97,7 +97,7 @@ def compare(text: str, *, sizes: Sequence[int] = SIZES) -> Comparison:
     rows = [
         _measure(candidate, kept, new_word) for candidate in _candidates(learned, sizes, left_out)
     ]
-    most = rows[0].n_tokens
+    most = max(rows[0].n_tokens, 1)
     return Comparison(
         rows=tuple(replace(row, attention=(row.n_tokens / most) ** 2) for row in rows),
         new_word=new_word,
@@ -222,7 +222,10 @@ def _sentencepiece(text: str, size: int) -> _Candidate:
             minloglevel=3,
         )
 
-    _, seconds = _timed(train)
+    try:
+        _, seconds = _timed(train)
+    except RuntimeError as error:  # too small a size for the characters of the text, mostly
+        raise UsageError(f"sentencepiece: {str(error).strip()[-120:]}") from error
     theirs = library.SentencePieceProcessor(model_proto=model.getvalue())
     return _Candidate(
         name=f"sentencepiece {size:,}",

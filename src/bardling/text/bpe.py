@@ -8,6 +8,7 @@ come first, in GPT-2's order, so that the ids are those of Hugging Face's traine
 How one piece is encoded stands in `bpe_encoding`, files in `bpe_files`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,9 @@ from bardling.text.byte_order import BYTES
 from bardling.text.counting import count_pieces
 from bardling.text.pretokenize import SplitName
 from bardling.text.tokenizer import END_TOKEN, END_TOKENS, Unknown
+
+_NO_TEXT = re.compile("([\udc80-\udcff]+)")  # how Python writes bytes that are no UTF-8
+_MOST_IDS = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +52,11 @@ class BPETokenizer:
         if self.numbering and (
             len(self.numbering) != n_tokens
             or len(set(self.numbering)) != n_tokens
-            or min(self.numbering) < 0
+            or not 0 <= min(self.numbering) <= max(self.numbering) < _MOST_IDS
         ):
-            raise TokenizerError(f"{n_tokens} tokens need as many different ids, from 0 on")
+            raise TokenizerError(
+                f"{n_tokens} tokens need as many different ids, from 0 to {_MOST_IDS - 1:,}"
+            )
 
     @classmethod
     def train(
@@ -235,14 +241,11 @@ class BPETokenizer:
 
 def _text_or_not(data: bytes) -> list[str | bytes]:
     """Cut bytes into stretches of text and the bytes between them that are none."""
-    parts: list[str | bytes] = []
-    while data:
-        try:
-            return [*parts, data.decode("utf-8")]
-        except UnicodeDecodeError as error:
-            good, bad, data = data[: error.start], data[error.start : error.end], data[error.end :]
-            parts += [good.decode("utf-8"), bad] if good else [bad]
-    return parts
+    stretches = _NO_TEXT.split(data.decode("utf-8", "surrogateescape"))
+    return [
+        stretch.encode("utf-8", "surrogateescape") if number % 2 else stretch
+        for number, stretch in enumerate(stretches)
+    ]
 
 
 def _checked(text: str, unknown: Unknown = "error") -> str:

@@ -14,8 +14,9 @@ from bardling.text.byte_order import invisible, visible
 from bardling.text.pretokenize import PATTERNS, SplitName
 from bardling.text.tokenizer_json import special_token_json
 
-_READ = {"model", "added_tokens", "pre_tokenizer", "normalizer"}
-_HARMLESS = {"version", "truncation", "padding", "post_processor", "decoder"}
+_ABSENT = {"normalizer", "truncation", "padding"}
+_READ = {"model", "added_tokens", "pre_tokenizer", *_ABSENT}
+_HARMLESS = {"version", "post_processor", "decoder"}
 """What changes no id: specials that are put around a text are not ours to put there."""
 _LEARNED = {"vocab", "merges"}
 _MODEL: dict[str, tuple[Json, ...]] = {
@@ -51,6 +52,8 @@ def bpe_json(
     names = [visible(token) for token in token_bytes]
     vocab = sorted(zip(names, ids, strict=False), key=lambda item: item[1])
     added = sorted(zip(special, ids[len(names) :], strict=True), key=lambda item: item[1])
+    if list(ids) != list(range(len(ids))):  # or they would be counted from the last token on
+        vocab = sorted([*vocab, *added], key=lambda item: item[1])
     return {
         "version": "1.0",
         "truncation": None,
@@ -121,10 +124,9 @@ def read_bpe_json(value: Json) -> Found:
 
 def _require_plain(value: dict[str, Any]) -> None:
     """Refuse a file with a setting that changes ids."""
-    if value.get("normalizer") is not None:
-        raise TokenizerError(
-            "its 'normalizer' changes the text before it is encoded, which is not done here"
-        )
+    for name in sorted(_ABSENT):
+        if value.get(name) is not None:
+            raise TokenizerError(f"its {name!r} changes what a text becomes, and is not done here")
     if strange := sorted(value.keys() - _READ - _HARMLESS):
         raise TokenizerError(f"{strange[0]!r} in tokenizer.json has no meaning here")
     for name, setting in value["model"].items():

@@ -9,6 +9,9 @@ algorithm 1. Instead of counting all pairs anew for each merge, three things are
 - A new token makes new pairs, all at once; after that, the count of a pair can only fall. So the
   queue may hold counts that are too high: a pair is counted again when its turn comes, and goes
   back into the queue if it has become less.
+
+No two pairs make the same token: where the bytes of a token stand and nothing has crossed their
+borders, they have been merged just as when it was made.
 """
 
 from collections.abc import Mapping
@@ -28,30 +31,21 @@ _SHIFT = 32  # a pair as one number, ordered as pairs are
 
 
 def learn(counts: Mapping[str, int], n_tokens: int, *, min_frequency: int = 1) -> list[Pair]:
-    """Return the merges that make `n_tokens` different tokens, the 256 bytes included, or fewer.
+    """Return the merges that make `n_tokens` tokens, the 256 bytes included, or fewer.
 
     `counts` says how often each piece of text stands in the corpus. The most frequent pair goes
     first, among equals that of the smallest ids. Merges end early where no pair is left that stands
     in the text `min_frequency` times.
     """
     line = _Line(counts)
-    tokens = [bytes([byte]) for byte in BYTES]
-    known = {token: number for number, token in enumerate(tokens)}
-    merges: dict[Pair, None] = {}
+    merges: list[Pair] = []
     queue = _Queue(line, max(min_frequency, 1))
     queue.put(line.all_places())
-    while len(tokens) < n_tokens:
-        found = queue.take()
-        if found is None:
-            break
+    while (token := len(BYTES) + len(merges)) < n_tokens and (found := queue.take()):
         (first, second), places = found
-        token = tokens[first] + tokens[second]
-        if token not in known:  # two pairs can make the same token
-            known[token] = len(tokens)
-            tokens.append(token)
-        merges[first, second] = None
-        queue.put(line.join(places, known[token], alike=first == second))
-    return list(merges)
+        queue.put(line.join(places, token, alike=first == second))
+        merges.append((first, second))
+    return merges
 
 
 class _Line:
@@ -128,23 +122,16 @@ class _Queue:
         for (begin, end), key, count in zip(
             pairwise(ends), keys[begins].tolist(), counts.tolist(), strict=True
         ):
-            here = places[begin:end]
-            if key in self.places:  # a token that was there already has come up in another way
-                here = np.sort(np.concatenate((self.places[key], here)))
-                count = int(self.line.times[here].sum())
             if count >= self.least:
-                self.places[key] = here
+                self.places[key] = places[begin:end]
                 heappush(self.heap, (-count, key))
 
     def take(self) -> tuple[Pair, Places] | None:
         """Return the pair that stands there most often now and its places; None if none is left."""
         while self.heap:
             count, key = heappop(self.heap)
-            places = self.places.pop(key, None)
-            if places is None:
-                continue
             first, second = key >> _SHIFT, key & (1 << _SHIFT) - 1
-            places = self.line.still(places, first, second)
+            places = self.line.still(self.places.pop(key), first, second)
             left = int(self.line.times[places].sum())
             if left == -count:
                 return (first, second), places

@@ -16,7 +16,7 @@ from bardling.text.bpe import BPETokenizer
 from bardling.text.bpe_files import read_gpt2_files, read_ranks
 from bardling.text.characters import CharacterTokenizer
 from bardling.text.pretokenize import PATTERNS, SplitName
-from bardling.text.tokenizer import END_TOKEN, Tokenizer
+from bardling.text.tokenizer import Tokenizer
 
 FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
@@ -99,7 +99,8 @@ def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
         "clean_up_tokenization_spaces": False,  # or decoding would drop spaces before commas
     }
     if tokenizer.end_token is not None:
-        config |= {"bos_token": END_TOKEN, "eos_token": END_TOKEN}
+        names = {number: name for name, number in tokenizer.special_tokens.items()}
+        config |= dict.fromkeys(("bos_token", "eos_token"), names[tokenizer.end_token])
     return {FILE: json_bytes(tokenizer.to_json()), CONFIG_FILE: json_bytes(config)}
 
 
