@@ -20,6 +20,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,7 +38,8 @@ from bardling.text.bpe import BPETokenizer
 from bardling.text.bpe_encoding import ByTiktoken
 
 LEARN_ON = """
-import resource, sys
+import sys
+from pathlib import Path
 from bardling.data.stories.telling import tell
 from bardling.text.bpe import BPETokenizer
 limit = int(sys.argv[1])
@@ -48,7 +50,8 @@ def texts():
         size, number = size + len(text), number + 1
         yield text
 BPETokenizer.train(texts(), vocab_size=4000)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+status = Path("/proc/self/status").read_text()
+print(status.split("VmHWM:")[1].split()[0])
 """
 
 
@@ -197,7 +200,7 @@ def files(folder: Path, n_ids: int) -> None:
     windows.batch(0)
     before = resident()
     n = 2000
-    seconds = timed(lambda: [windows.batch(step) for step in range(1, n)])
+    seconds = timed(lambda: deque(map(windows.batch, range(1, n)), maxlen=0))  # none is kept
     after = resident()
     print(
         f"random batches from {2 * len(ids) / 1e9:.1f} GB: "

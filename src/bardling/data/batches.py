@@ -125,8 +125,11 @@ def _epoch_order(seed: int, split: str, epoch: int, count: int) -> Int64[np.ndar
 def _gather(
     tokens: Integer[np.ndarray, " count"], starts: Int64[np.ndarray, " batch"], block_size: int
 ) -> Int64[np.ndarray, "batch time_and_one"]:
-    """Read all windows, each with the token after it, in one go."""
-    return tokens[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)
+    """Read all windows, each with the token after it, row by row: that is one copy of each."""
+    found = np.empty((len(starts), block_size + 1), dtype=np.int64)
+    for row, start in zip(found, starts.tolist(), strict=True):
+        row[:] = tokens[start : start + block_size + 1]
+    return found
 
 
 Spans = Int64[np.ndarray, "_ 2"]

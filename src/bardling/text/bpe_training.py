@@ -116,7 +116,9 @@ class _Queue:
         places, keys = self.line.pairs_at(places)
         order = np.argsort(keys, kind="stable")
         places, keys = places[order], keys[order]
-        begins = np.flatnonzero(np.diff(keys, prepend=-1))
+        is_first = np.ones(len(keys), dtype=bool)
+        is_first[1:] = keys[1:] != keys[:-1]
+        begins = np.flatnonzero(is_first)
         counts = np.add.reduceat(self.line.times[places], begins) if len(begins) else begins
         ends = (*begins.tolist(), len(places))
         for (begin, end), key, count in zip(
