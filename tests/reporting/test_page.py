@@ -84,3 +84,8 @@ def test_rows_go_from_the_worst_to_the_best_that_there_can_be(floor):
     standing = Standing(chance=4.1, bigram=2.4, ngram=0.72, model=0.45, floor=floor)
     losses = [loss for _, loss, _ in standing_rows(standing)]
     assert losses == sorted(losses, reverse=True) and len(losses) == 4 + (floor is not None)
+
+
+def test_a_model_that_counting_beats_is_said_to_be_behind():
+    rows = standing_rows(Standing(chance=4.1, bigram=2.4, ngram=0.72, model=0.75, floor=0.3))
+    assert rows[3] == ("this model", 0.75, "on the whole validation split, behind the 7-grams")

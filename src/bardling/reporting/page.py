@@ -87,7 +87,12 @@ def _chart(metrics: Sequence[Mapping[str, Any]], standing: Standing) -> str:
 
 def standing_rows(standing: Standing) -> list[tuple[str, float, str]]:
     """Return (name, loss, meaning) from the worst to the best that there could be."""
-    closed = "" if standing.closed is None else f", {standing.closed:.0%} of the way to the floor"
+    closed = ""
+    if standing.closed is not None:
+        behind = standing.closed < 0
+        closed = (
+            ", behind the 7-grams" if behind else f", {standing.closed:.0%} of the way to the floor"
+        )
     if standing.bits_per_byte is not None:
         closed += f", {standing.bits_per_byte:.4f} bits per byte"
     rows = [
