@@ -23,10 +23,10 @@ from bardling.text.characters import CharacterTokenizer
 TALES = list(stories(0, 120))
 
 
-def changed(text: str, rng: random.Random) -> str:
-    """Return a text with two words exchanged for others."""
+def changed(text: str, rng: random.Random, n_words: int = 2) -> str:
+    """Return a text with a few words exchanged for others."""
     words = text.split(" ")
-    for place in rng.sample(range(len(words)), 2):
+    for place in rng.sample(range(len(words)), n_words):
         words[place] = "marmalade"
     return " ".join(words)
 
@@ -88,6 +88,12 @@ def test_every_planted_duplicate_is_found_and_nothing_else():
     done = drop_near_duplicates([*TALES, *near])
     assert done.documents == TALES and done.n_removed == 6
     assert done.examples[0].startswith(f"is nearly document {TALES.index(planted[0]) + 1}: ")
+
+
+def test_texts_that_are_only_somewhat_alike_stay():
+    rng = random.Random(0)
+    others = [changed(text, rng, n_words=7) for text in TALES[:20]]
+    assert drop_near_duplicates([*TALES[:20], *others]).n_removed == 0
 
 
 def test_texts_that_both_sides_have_are_found():
