@@ -222,11 +222,11 @@ def _compare(argv: Sequence[str]) -> None:
         storage.write_text(arguments.output, _markdown(found))
 
 
-HEADS = ("tokenizer", "vocabulary", "tokens", "bytes/token", "attention", "trained in", "encodes")
+HEADS = ("tokenizer", "vocab", "tokens", "B/token", "attention", "learned", "encodes")
 
 
 def _cells(row: Row) -> list[str]:
-    trained = "came trained" if row.train_seconds is None else f"{row.train_seconds:.2f} s"
+    trained = "before" if row.train_seconds is None else f"{row.train_seconds:.2f} s"
     return [
         row.name,
         f"{row.vocab_size:,}",
@@ -239,7 +239,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for head in HEADS:
         table.add_column(head, justify="left" if head == HEADS[0] else "right")
     for row in rows:
