@@ -96,7 +96,7 @@ def test_a_text_shorter_than_the_context_is_told_both_numbers(refused, text):
 
 def test_an_empty_folder(refused, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "holds no .txt, .md, .jsonl file" in refused(1, corpus=tmp_path / "empty")
+    assert "holds no .txt, .md, .jsonl, .parquet file" in refused(1, corpus=tmp_path / "empty")
 
 
 def test_a_tokenizer_that_lacks_a_character(train, refused, tmp_path, text):
