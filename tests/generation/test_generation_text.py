@@ -23,6 +23,9 @@ END = LETTERS.end_token
 ENDLESS = CharacterTokenizer.train(["abcdef\n"])
 
 
+BYTES_ALONE = BPETokenizer.train([], vocab_size=256)
+
+
 @dataclass(frozen=True)
 class Pieces:
     """A tokenizer whose tokens are the pieces it is given, the last of them an end token."""
@@ -41,6 +44,7 @@ class Pieces:
         raise NotImplementedError
 
     encode_array = count_unknown = to_json = encode
+    token_sizes = property(lambda self: [len(piece.encode()) for piece in (*self.pieces, "")])
 
 
 def random_model(tokenizer):
@@ -305,14 +309,14 @@ def test_an_impossible_order_is_refused(max_new_tokens, num_samples):
 @given(st.text(st.sampled_from("aé你😀"), min_size=1, max_size=12))
 def test_no_half_a_character_is_ever_shown(text):
     """Tokens of single bytes: a character is written when its last byte has come."""
-    tokenizer = BPETokenizer.train([], vocab_size=256)
+    tokenizer = BYTES_ALONE
     writer = text_module._Writer(tokenizer, ())
     shown = [writer.take(token) for token in tokenizer.encode(text)]
     assert [piece for piece in shown if piece] == list(text) and writer.close() == ""
 
 
 def test_bytes_that_never_become_a_character_are_shown_in_the_end():
-    tokenizer = BPETokenizer.train([], vocab_size=256)
+    tokenizer = BYTES_ALONE
     first = tokenizer.encode("😀")[0]
     writer = text_module._Writer(tokenizer, ())
     assert writer.take(first) == "" and writer.close() == "\ufffd"

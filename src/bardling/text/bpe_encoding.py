@@ -13,6 +13,7 @@ like that; one from a file may not be.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from heapq import heapify, heappop, heappush
 from typing import Protocol, runtime_checkable
 
@@ -100,13 +101,18 @@ class ByTiktoken:
     """The same tokens from a library in Rust."""
 
     def __init__(self, token_bytes: Sequence[bytes], split: SplitName) -> None:
-        ranks = {token: number for number, token in enumerate(token_bytes)}
+        self.ranks = {token: number for number, token in enumerate(token_bytes)}
         self.split = split
-        self.whole = tiktoken.Encoding(
-            "bardling", pat_str=PATTERNS[split], mergeable_ranks=ranks, special_tokens={}
-        )
-        self.piece = tiktoken.Encoding(
-            "one piece", pat_str=_ANYTHING, mergeable_ranks=ranks, special_tokens={}
+        self.whole = self._encoding(PATTERNS[split])
+
+    @cached_property
+    def piece(self) -> tiktoken.Encoding:
+        """What takes a text for one piece."""
+        return self._encoding(_ANYTHING)
+
+    def _encoding(self, pattern: str) -> tiktoken.Encoding:
+        return tiktoken.Encoding(
+            "bardling", pat_str=pattern, mergeable_ranks=self.ranks, special_tokens={}
         )
 
     def encode(self, text: str) -> list[int]:
