@@ -16,7 +16,7 @@ from warnings import warn
 
 from bardling.config import RunConfig
 from bardling.data.batches import Windows
-from bardling.data.corpora import is_corpus, load_corpus
+from bardling.data.corpora import load_corpus
 from bardling.data.prepare import Prepared, prepare
 from bardling.data.shards import find_shards
 from bardling.evaluation.checks.finding import Finding
@@ -86,7 +86,7 @@ def check_config(
     )
     subject = _subject(config, prepared, machine, rows)
     with machine.exactly():
-        if is_corpus(config.data.corpus) or find_shards(Path(config.data.corpus)) is None:
+        if find_shards(config.data.corpus) is None:
             texts = both_ends(load_corpus(config.data.corpus, data_dir=data_dir).documents)
         else:
             texts = decoded_ends(prepared.tokenizer, prepared.val)

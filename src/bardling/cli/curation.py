@@ -1,6 +1,5 @@
 """`bardling data clean | stats | split`: a corpus looked at, cleaned and parted."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +7,11 @@ from pathlib import Path
 import tyro
 from rich.table import Table
 
-from bardling import storage
 from bardling.cli.options import File, parse
 from bardling.data.corpora import Corpus, load_corpus
 from bardling.data.curation import Lengths, Outcome, clean, overlap
 from bardling.data.pretrained import tokenizer_for
+from bardling.data.reading import write_jsonl
 from bardling.data.split import split_corpus
 from bardling.data.statistics import PERCENTILES, Statistics, measure
 from bardling.errors import CorpusError
@@ -85,7 +84,7 @@ def run_clean(argv: Sequence[str]) -> int:
         return 0
     if not left:
         raise CorpusError(f"nothing is left of {arguments.corpus}, so nothing was written")
-    _write(arguments.output, left)
+    write_jsonl(arguments.output, left)
     screen.print(f"{len(left):,} documents in {arguments.output}")
     return 0
 
@@ -140,7 +139,7 @@ def run_split(argv: Sequence[str]) -> int:
     screen = Screen()
     for name, texts in sides.items():
         path = arguments.output / f"{name}.jsonl"
-        _write(path, texts)
+        write_jsonl(path, texts)
         screen.print(f"{len(texts):,} documents in {path}")
     shared = overlap(sides["train"], sides["val"])
     if not shared:
@@ -166,9 +165,3 @@ def _load(name: str, *, paragraphs: bool) -> Corpus:
     if not documents:
         raise CorpusError(f"{name} is blank: a text was expected")
     return Corpus(name=corpus.name, documents=documents)
-
-
-def _write(path: Path, documents: Sequence[str]) -> None:
-    with storage.atomic_file(path) as file:
-        for text in documents:
-            file.write(json.dumps({"text": text}, ensure_ascii=False).encode() + b"\n")

@@ -1,6 +1,5 @@
 """`bardling data`: stories made and read back; corpora looked at, cleaned and parted."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ import tyro
 
 from bardling import storage
 from bardling.cli.curation import run_clean, run_split, run_stats
-from bardling.cli.options import File, parse
+from bardling.cli.options import File, choose, parse
 from bardling.data.corpora import load_corpus
+from bardling.data.reading import write_jsonl
 from bardling.data.stories.listening import Reading, listen
 from bardling.data.stories.telling import tell
-from bardling.errors import UsageError, nearest
+from bardling.errors import UsageError
 from bardling.reporting.screen import Screen, show_text
 
 SHOWN = 5  # texts that are no stories and are shown
@@ -62,7 +62,6 @@ class ParseArguments:
 
 def run(argv: Sequence[str]) -> int:
     """Do what the first word says."""
-    words = list(argv)
     verbs = {
         "stories": _stories,
         "parse": _parse,
@@ -70,16 +69,7 @@ def run(argv: Sequence[str]) -> int:
         "clean": run_clean,
         "split": run_split,
     }
-    if words and words[0] in ("-h", "--help"):
-        show_text(USAGE)
-        return 0
-    if not words or words[0] not in verbs:
-        word = "" if not words or words[0].startswith("-") else words[0]
-        hint = nearest(word, verbs) if word else ""
-        raise UsageError(
-            f"say what to do with data{hint}: {', '.join(verbs)}; bardling data --help"
-        )
-    return verbs[words[0]](words[1:])
+    return choose(verbs, argv, of="data", usage=USAGE)
 
 
 def _stories(argv: Sequence[str]) -> int:
@@ -94,10 +84,12 @@ def _stories(argv: Sequence[str]) -> int:
         for text in texts:
             show_text(f"{text}\n\n")
         return 0
-    lines = arguments.output.suffix.lower() == ".jsonl"
-    with storage.atomic_file(arguments.output) as file:
-        for text in texts:
-            file.write(f"{json.dumps({'text': text}) if lines else text + chr(10)}\n".encode())
+    if arguments.output.suffix.lower() == ".jsonl":
+        write_jsonl(arguments.output, texts)
+    else:
+        with storage.atomic_file(arguments.output) as file:
+            for text in texts:
+                file.write(f"{text}\n\n".encode())
     show_text(f"{arguments.documents:,} stories in {arguments.output}\n")
     return 0
 

@@ -1,21 +1,24 @@
 """Options that several verbs share, how optional ones are shown, and how all are parsed."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 import tyro
 
-from bardling.errors import UsageError
+from bardling.errors import UsageError, nearest
 from bardling.fields import kinds
+from bardling.reporting.screen import show_text
 
 Word = Annotated[str | None, tyro.conf.arg(metavar="WORD", help_behavior_hint="")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 
 Arguments = TypeVar("Arguments")
+Verb = Callable[[Sequence[str]], int]
+"""Words of a command line to its exit code."""
 
 
 def parse(
@@ -91,6 +94,21 @@ def _shown(name: str, hint: Any) -> tuple[str, Any]:
         return name.replace("_", "-"), hint
     names = [mark.name for mark in hint.__metadata__ if getattr(mark, "name", None) is not None]
     return (names or [name.replace("_", "-")])[0], hint.__origin__
+
+
+def choose(verbs: Mapping[str, Verb], words: Sequence[str], *, of: str, usage: str) -> int:
+    """Do what the first word after a verb says, or show its `usage`; return the exit code.
+
+    `of` is what is done something with: "data", "a tokenizer".
+    """
+    first, *rest = words or [""]
+    if first in ("-h", "--help"):
+        show_text(usage)
+        return 0
+    if first not in verbs:
+        hint = nearest(first, verbs) if first and not first.startswith("-") else ""
+        raise UsageError(f"say what to do with {of}{hint}: {', '.join(verbs)}")
+    return verbs[first](rest)
 
 
 def split_commas(words: Sequence[str], option: str) -> list[str]:

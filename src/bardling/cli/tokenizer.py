@@ -1,6 +1,5 @@
 """`bardling tokenizer`: train one, use one, look into one, or compare several on a text."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bardling import storage
-from bardling.cli.options import File, Folder, parse
+from bardling.cli.options import File, Folder, choose, parse
 from bardling.data.corpora import load_corpus
 from bardling.data.encoding import encode_stream
 from bardling.data.pretrained import gpt2_tokenizer
-from bardling.errors import TokenizerError, UsageError, nearest
+from bardling.errors import TokenizerError, UsageError
 from bardling.evaluation.tokenizers import SIZES, Comparison, Row, compare
+from bardling.machine.threads import usable_cores
 from bardling.reporting.screen import Screen, complain, show_text
 from bardling.run_folder import find_run, runs_folder
 from bardling.text.bpe import BPETokenizer
@@ -60,7 +60,7 @@ class TrainArguments:
     end_token: bool = True
     """Have a token that ends a document."""
     processes: int = 0
-    """Processes that count words; 0 takes one for each processor."""
+    """Processes that count words; 0 takes one for each core."""
     output: Path = Path("tokenizer")
     """The folder to write to."""
 
@@ -117,7 +117,6 @@ class CompareArguments:
 
 def run(argv: Sequence[str]) -> int:
     """Do what the first word says."""
-    words = list(argv)
     verbs = {
         "train": _train,
         "encode": _encode,
@@ -125,18 +124,10 @@ def run(argv: Sequence[str]) -> int:
         "show": _show,
         "compare": _compare,
     }
-    if words and words[0] in ("-h", "--help"):
-        show_text(USAGE)
-        return 0
-    if not words or words[0] not in verbs:
-        word = "" if not words or words[0].startswith("-") else words[0]
-        hint = nearest(word, verbs) if word else ""
-        raise UsageError(f"say what to do with a tokenizer{hint}: {', '.join(verbs)}")
-    verbs[words[0]](words[1:])
-    return 0
+    return choose(verbs, argv, of="a tokenizer", usage=USAGE)
 
 
-def _train(argv: Sequence[str]) -> None:
+def _train(argv: Sequence[str]) -> int:
     arguments = parse(TrainArguments, argv, prog="bardling tokenizer train")
     if arguments.processes < 0 or arguments.min_frequency < 1:
         raise UsageError("processes are at least 0, and min_frequency is at least 1")
@@ -149,7 +140,7 @@ def _train(argv: Sequence[str]) -> None:
         end_token=arguments.end_token,
         split=arguments.split,
         min_frequency=arguments.min_frequency,
-        processes=arguments.processes or os.cpu_count() or 1,
+        processes=arguments.processes or usable_cores(),
     )
     save_tokenizer(trained, arguments.output)
     storage.write_bytes(arguments.output / f"tokenizer{RANKS_SUFFIX}", write_ranks(trained))
@@ -158,24 +149,27 @@ def _train(argv: Sequence[str]) -> None:
         f"{trained.vocab_size:,} tokens in {arguments.output}; {corpus.name} is {n_tokens:,} of "
         f"them, {corpus.n_bytes / n_tokens:.2f} bytes each"
     )
+    return 0
 
 
-def _encode(argv: Sequence[str]) -> None:
+def _encode(argv: Sequence[str]) -> int:
     arguments = parse(EncodeArguments, argv, prog="bardling tokenizer encode")
     if bool(arguments.text) == (arguments.file is not None):
         raise UsageError("give a text to encode, or --file")
     tokenizer = _find(arguments.tokenizer, arguments.runs_dir)
     text = arguments.text if arguments.file is None else storage.read_text(arguments.file)
     show_text(" ".join(map(str, tokenizer.encode(text))) + "\n")
+    return 0
 
 
-def _decode(argv: Sequence[str]) -> None:
+def _decode(argv: Sequence[str]) -> int:
     arguments = parse(DecodeArguments, argv, prog="bardling tokenizer decode")
     tokenizer = _find(arguments.tokenizer, arguments.runs_dir)
     show_text(tokenizer.decode(arguments.ids) + "\n")
+    return 0
 
 
-def _show(argv: Sequence[str]) -> None:
+def _show(argv: Sequence[str]) -> int:
     arguments = parse(ShowArguments, argv, prog="bardling tokenizer show")
     tokenizer = _find(arguments.tokenizer, arguments.runs_dir)
     screen = Screen()
@@ -183,7 +177,7 @@ def _show(argv: Sequence[str]) -> None:
         ids = tokenizer.encode(arguments.text)
         screen.print(_coloured([tokenizer.decode([number]) for number in ids]))
         screen.print(f"{len(ids)} tokens: {' '.join(map(str, ids))}")
-        return
+        return 0
     special = ", ".join(f"{name} {number:,}" for name, number in tokenizer.special_tokens.items())
     screen.print(f"{tokenizer.vocab_size:,} tokens; special: {special or 'none'}")
     if isinstance(tokenizer, BPETokenizer):
@@ -193,13 +187,14 @@ def _show(argv: Sequence[str]) -> None:
             screen.print(f"  {_quoted(made[first])} + {_quoted(made[second])}")
         longest = sorted(made, key=len, reverse=True)[:SHOWN_MERGES]
         screen.print("the longest tokens: " + ", ".join(map(_quoted, longest)))
+    return 0
 
 
 def _quoted(token: bytes) -> str:
     return repr(token.decode("utf-8", "backslashreplace"))
 
 
-def _compare(argv: Sequence[str]) -> None:
+def _compare(argv: Sequence[str]) -> int:
     arguments = parse(CompareArguments, argv, prog="bardling tokenizer compare")
     if not arguments.sizes or min(arguments.sizes) < 256:
         raise UsageError("sizes are 256 or more: a BPE begins with the bytes")
@@ -220,6 +215,7 @@ def _compare(argv: Sequence[str]) -> None:
         complain(f"left out: {reason}")
     if arguments.output is not None:
         storage.write_text(arguments.output, _markdown(found))
+    return 0
 
 
 HEADS = ("tokenizer", "vocab", "tokens", "B/token", "attention", "learned", "encodes")

@@ -76,10 +76,14 @@ def repair_encoding(documents: Sequence[str]) -> Outcome:
     done = Outcome(name="encoding")
     for text in documents:
         fixed = library.fix_encoding(text)
-        place = next((i for i, (a, b) in enumerate(zip(text, fixed)) if a != b), len(fixed))
-        start = max(0, place - 20)
-        done.keep(text, fixed, f"{text[start : place + 20]!r} is {fixed[start : place + 20]!r}")
+        done.keep(text, fixed, _difference(text, fixed) if fixed != text else "")
     return done
+
+
+def _difference(before: str, after: str) -> str:
+    place = next((i for i, (a, b) in enumerate(zip(before, after)) if a != b), len(after))
+    here = slice(max(0, place - 20), place + 20)
+    return f"{before[here]!r} is {after[here]!r}"
 
 
 def drop_metadata_lines(documents: Sequence[str]) -> Outcome:

@@ -9,7 +9,7 @@ from jaxtyping import Integer
 
 from bardling.data.batches import require_length
 from bardling.data.config import DataConfig, Split
-from bardling.data.corpora import Corpus, is_corpus, load_corpus
+from bardling.data.corpora import Corpus, load_corpus
 from bardling.data.pretrained import tokenizer_for
 from bardling.data.shards import find_shards, read_split
 from bardling.data.split import encode_documents, split_corpus
@@ -35,7 +35,7 @@ def prepare(
     A folder that nanoGPT or llm.c has prepared is taken as it is. Raises `CorpusError` when a split
     is too short for one window of `block_size` tokens to train on, or one token to predict.
     """
-    shards = None if is_corpus(config.corpus) else find_shards(Path(config.corpus))
+    shards = find_shards(config.corpus)
     prepared = (
         _prepare_text(config, data_dir, note)
         if shards is None

@@ -7,15 +7,16 @@ limit, so that a small file cannot fill the memory.
 
 import gzip
 import io
+import json
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from bardling.errors import CorpusError, StorageError
 from bardling.extras import optional
-from bardling.storage import DEFAULT_LIMIT, parse_json, read_bytes
+from bardling.storage import DEFAULT_LIMIT, atomic_file, parse_json, read_bytes
 
 SUFFIXES = (".txt", ".md", ".jsonl", ".parquet")
 COLUMN = "text"
@@ -55,6 +56,13 @@ def read_documents(file: Path, notes: list[str]) -> list[str]:
         return [_parse_line(file, number, line) for number, line in lines if line.strip()]
     _note_oddities(file, text, notes)
     return [text]
+
+
+def write_jsonl(path: Path, documents: Iterable[str]) -> None:
+    """Write documents, each as a JSON object on a line of its own."""
+    with atomic_file(path) as file:
+        for text in documents:
+            file.write(json.dumps({COLUMN: text}, ensure_ascii=False).encode() + b"\n")
 
 
 def _decode(file: Path, data: bytes, notes: list[str]) -> str:

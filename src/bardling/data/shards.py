@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from bardling.data.config import Split
+from bardling.data.corpora import is_corpus
 from bardling.errors import TokenFileError
 from bardling.storage import atomic_file, exists, open_file
 
@@ -26,9 +27,13 @@ _MOST = 2**31 - 1  # ids that a header of llm.c can count
 _CHECKED_AT_ONCE = 2**22
 
 
-def find_shards(folder: Path) -> dict[Split, list[Path]] | None:
-    """Return the token files of a folder by split, or None where it does not have both splits."""
-    if not folder.is_dir():
+def find_shards(corpus: str) -> dict[Split, list[Path]] | None:
+    """Return the token files of a folder by split.
+
+    None where there are not both splits, and for a corpus that is known by its name.
+    """
+    folder = Path(corpus)
+    if is_corpus(corpus) or not folder.is_dir():
         return None
     splits: tuple[Split, ...] = ("train", "val")
     found: dict[Split, list[Path]] = {}

@@ -17,6 +17,7 @@ from bardling.data.corpora import Corpus
 from bardling.data.encoding import encode_stream
 from bardling.errors import ConfigError, CorpusError
 from bardling.machine.randomness import stream
+from bardling.machine.threads import pick_threads
 from bardling.text.tokenizer import Tokenizer, Unknown
 
 
@@ -92,4 +93,6 @@ def encode_documents(
 ) -> UInt32[np.ndarray, " count"]:
     """Return the ids of all documents in a row, each followed by the end token, if there is one."""
     none = np.zeros(0, dtype=np.uint32)
-    return np.concatenate((none, *encode_stream(documents, tokenizer, unknown=unknown)))
+    threads = pick_threads(0)
+    ids = encode_stream(documents, tokenizer, unknown=unknown, threads=threads)
+    return np.concatenate((none, *ids))

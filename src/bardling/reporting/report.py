@@ -152,10 +152,7 @@ def _advice(run: RunFolder) -> list[tuple[str, str]]:
     name, corpus = shlex.quote(str(run.path)), shlex.quote(run.config().data.corpus)
     return [
         (f"bardling generate {name} --temperature 0.5 0.8 1.1", "the same draws, bolder or wilder"),
-        (
-            f"bardling train {corpus} --budget 10m",
-            "more time, a larger model",
-        ),
+        (f"bardling train {corpus} --budget 10m", "more time, a larger model"),
         (
             f"bardling train {corpus} --model.attention none --budget 1m",
             "no token sees another: what does attention do here?",

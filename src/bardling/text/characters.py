@@ -18,7 +18,7 @@ from jaxtyping import Int64, UInt32
 from bardling.errors import TokenizerError
 from bardling.storage import Json, json_bytes, sha256
 from bardling.text.tokenizer import END_TOKEN, Unknown
-from bardling.text.tokenizer_json import require_same, special_token_json
+from bardling.text.tokenizer_json import special_token_json
 
 _CHUNK = 2**20  # characters looked up at once, which bounds the memory that a large text needs
 
@@ -142,7 +142,7 @@ class CharacterTokenizer:
                 tokenizer = cls(characters=_characters(vocab), has_end_token=bool(added))
             case _:
                 raise TokenizerError("tokenizer.json needs 'added_tokens' and the model's 'vocab'")
-        require_same(value, tokenizer.to_json(), "a character tokenizer")
+        _require_same(value, tokenizer.to_json())
         return tokenizer
 
     @cached_property
@@ -163,6 +163,18 @@ class CharacterTokenizer:
             f"{len(self.characters)} characters of this tokenizer: remove it, skip what is "
             "unknown, or train the tokenizer on text that has it"
         )
+
+
+def _require_same(found: Mapping[str, Json], ours: Mapping[str, Json]) -> None:
+    """Refuse a tokenizer.json that is not, key for key, what we would write."""
+    for key, expected in ours.items():
+        if found.get(key, "nothing") != expected:
+            raise TokenizerError(
+                f"{key!r} in tokenizer.json is not that of a character tokenizer of ours: "
+                f"expected {str(expected)[:200]}, found {str(found.get(key, 'nothing'))[:200]}"
+            )
+    if extra := sorted(found.keys() - ours.keys()):
+        raise TokenizerError(f"{extra[0]!r} in tokenizer.json has no meaning here: remove it")
 
 
 def _characters(vocab: dict[str, Json]) -> str:
