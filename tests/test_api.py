@@ -153,10 +153,10 @@ def test_a_folder_of_documents_is_joined_by_end_tokens(tmp_path):
     run = bardling.train(corpus, name="docs", runs_dir=tmp_path / "runs", **SETTINGS)
     end = run.tokenizer.end_token
     assert end == run.tokenizer.vocab_size - 1
-    from bardling.data.token_file import open_tokens
+    from bardling.data.token_folder import open_split
 
     counts = [
-        int(np.sum(open_tokens(run.folder.tokens_path(split), tokenizer=run.tokenizer) == end))
+        int(np.sum(open_split(run.folder.tokens_path, split, run.tokenizer)[:] == end))
         for split in ("train", "val")
     ]
     assert counts == [18, 2]

@@ -167,7 +167,7 @@ def test_huge_batches_are_checked_on_their_first_rows(text):
     subject = subject_of(text, batch_size=1024, accumulate=512, budget="3epochs")
     assert subject.windows.batch_size == subject.config.training.batch_size == 128
     assert subject.config.training.accumulate == 128
-    tokens = len(subject.prepared.train)
+    tokens = len(subject.windows.tokens)
     assert subject.plan == Plan(total_steps=-(-3 * tokens // (1024 * 16)))
     whole = replace(subject.windows, batch_size=1024).batch(0)
     assert torch.equal(subject.windows.batch(0).inputs, whole.inputs[:128])

@@ -41,7 +41,8 @@ def train(text: Path, name: str = "demo", **overrides) -> tuple[RunFolder, Liste
 def test_a_run_leaves_everything_it_promises(text):
     run, listener = train(text)
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "metrics.jsonl",
-                 "samples.md", "result.json", "tokens/train.bin", "tokens/val.bin"):  # fmt: skip
+                 "samples.md", "result.json", "tokens/index.json", "tokens/train-00000.bin",
+                 "tokens/val-00000.bin"):  # fmt: skip
         assert (run.path / name).is_file(), name
     assert run.steps() == [0, 8, 12]
     lines = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
@@ -265,7 +266,8 @@ def test_the_last_step_stands_for_a_best_that_is_gone(text, monkeypatch):
 def test_a_checkpoint_of_another_tokenizer_is_refused(text):
     run = stopped_run(text)
     other, _ = train(write_text(text.parent, n_lines=3), "other", block_size=8, n_embd=8)
-    for name in ("tokenizer.json", "tokens/train.bin", "tokens/val.bin"):
+    shards = ("tokens/train-00000.bin", "tokens/val-00000.bin", "tokens/index.json")
+    for name in ("tokenizer.json", *shards):
         (run.path / name).write_bytes((other.path / name).read_bytes())
     with pytest.raises(CheckpointError, match="was written with another tokenizer"):
         resume_run(run, Listener())
@@ -273,13 +275,18 @@ def test_a_checkpoint_of_another_tokenizer_is_refused(text):
 
 def test_too_short_a_corpus_is_said_with_numbers_before_anything_is_written(tmp_path):
     short = tmp_path / "short.txt"
-    short.write_text("to be or not\n")
-    with pytest.raises(CorpusError, match=r"16"):
-        train(short)
-    assert not (tmp_path / "runs" / "demo" / "config.json").exists()
-    with pytest.raises(CorpusError):
-        short.write_text("abcdefghi" * 2)
-        train(short, block_size=4, val_fraction=0.01)
+    for length, block_size, val_fraction, said in (
+        (10, 9, 0.1, "train split has 9 tokens, and a block size of 9 needs 10"),
+        (10, 8, 0.1, "the val split has 1 tokens, and .* needs 2"),
+        (100, 90, 0.5, "train split has 50 tokens, and a block size of 90 needs 91"),
+    ):
+        short.write_text("abcdefghij" * (length // 10))
+        with pytest.raises(CorpusError, match=said):
+            train(short, block_size=block_size, val_fraction=val_fraction)
+        assert not list((tmp_path / "runs").iterdir())
+    short.write_text("abcdefghij" * 2)
+    run, _ = train(short, block_size=17, val_fraction=0.1)
+    assert run.result()["last"]["step"] == 12
 
 
 def test_other_conditions_are_told_on_resume(text):
@@ -354,7 +361,7 @@ def test_what_no_memory_can_hold_is_refused_before_anything_is_made(text):
         train(text, n_layer=10**9)
     with pytest.raises(ConfigError, match="keep_at names step 99, but the run has 12"):
         train(text, keep_at=(99,))
-    assert not (text.parent / "runs").exists()
+    assert not list((text.parent / "runs").iterdir())
 
 
 def test_failures_in_a_row_are_counted_across_a_stop(text, monkeypatch):

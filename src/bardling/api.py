@@ -21,7 +21,8 @@ from bardling.config import RunConfig, difference
 from bardling.data.corpora import find_shakespeare
 from bardling.data.documents import Documents, known_documents
 from bardling.data.known import cache_folder, data_folder
-from bardling.data.token_file import Ids, open_tokens
+from bardling.data.token_folder import open_split
+from bardling.data.tokens import Tokens
 from bardling.errors import BardlingError, UsageError
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.generation.sampling import choose_strategy
@@ -151,10 +152,10 @@ class Run:
 
     def validation_loss(self) -> Evaluation:
         """Return the loss on the run's whole validation split."""
-        tokens = open_tokens(self.folder.tokens_path("val"), tokenizer=self.tokenizer)
+        tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
         return self._measure(tokens, known_documents(tokens, self.tokenizer))
 
-    def _measure(self, tokens: Ids, documents: Documents | None = None) -> Evaluation:
+    def _measure(self, tokens: Tokens, documents: Documents | None = None) -> Evaluation:
         windows = -(-len(tokens) // self.config.model.block_size)
         size, sizes = min(EVALUATION_BATCH, max(1, windows)), self.tokenizer.token_sizes
         return evaluate(self.model, tokens, batch_size=size, documents=documents, token_sizes=sizes)

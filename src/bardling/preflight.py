@@ -15,10 +15,12 @@ from typing import Any
 from warnings import warn
 
 from bardling.config import RunConfig
-from bardling.data.batches import Windows
+from bardling.data.batches import Windows, require_length
 from bardling.data.corpora import load_corpus
 from bardling.data.prepare import Prepared, prepare
 from bardling.data.shards import find_shards
+from bardling.data.token_folder import SPLITS
+from bardling.data.tokens import Tokens
 from bardling.evaluation.checks.finding import Finding
 from bardling.evaluation.checks.forward import devices, first_loss, no_future, shapes
 from bardling.evaluation.checks.gradients import gradients
@@ -39,6 +41,7 @@ from bardling.machine.machine import Machine, choose_machine, plain_machine
 from bardling.model.gpt import GPT
 from bardling.presets import config_for
 from bardling.run import require_memory
+from bardling.text.tokenizer import Tokenizer
 from bardling.training.config import seconds_of_budget, steps_of_budget
 from bardling.training.plan import Plan
 
@@ -46,6 +49,8 @@ STEP_TOKENS = 2048
 """Tokens of a step here at most: a run of huge batches is checked on their first rows."""
 FIRST_STEPS, AFTER_STEPS, COMPARED_STEPS = 20, 3, 5
 QUICK_WARMUP, GENTLE_WARMUP = 5, 100
+CHECKED_TOKENS = 2**24
+"""Of each split, at most: the beginning of a large corpus stands for all of it."""
 NOMINAL_STEPS = 1000
 """Length of the schedule that is checked where only the run itself can tell."""
 
@@ -81,16 +86,14 @@ def check_config(
     machine = choose_machine(wishes, train_seconds=0.0)
     rows = min(config.training.batch_size, -(-STEP_TOKENS // config.model.block_size))
     require_memory(config, batch_size=rows)
-    prepared = prepare(
-        config.data, block_size=config.model.block_size, data_dir=data_dir, note=note
-    )
+    prepared = prepare(config.data, data_dir=data_dir, note=note)
     subject = _subject(config, prepared, machine, rows)
     with machine.exactly():
         if find_shards(config.data.corpus) is None:
             texts = both_ends(load_corpus(config.data.corpus, data_dir=data_dir).documents)
         else:
-            texts = decoded_ends(prepared.tokenizer, prepared.val)
-        yield round_trip(prepared.tokenizer, texts, unknown=config.data.unknown)
+            texts = decoded_ends(subject.tokenizer, subject.val)
+        yield round_trip(subject.tokenizer, texts, unknown=config.data.unknown)
         yield from subject.forward_checks()
         yield from subject.step_checks()
 
@@ -100,7 +103,8 @@ class Subject:
     """What is checked: all that a run begins with, its batches cut to their first rows."""
 
     config: RunConfig
-    prepared: Prepared
+    tokenizer: Tokenizer
+    val: Tokens
     machine: Machine
     windows: Windows
     plan: Plan
@@ -110,8 +114,8 @@ class Subject:
         """Yield what forward passes show."""
         n_rows = min(self.windows.batch_size, -(-LOOK_TOKENS // self.windows.block_size))
         batch = self.windows.batch(0, range(n_rows)).to(self.model.device)
-        yield targets(self.windows, self.prepared.val, n_rows=n_rows)
-        yield shapes(self.model, batch, n_tokens=self.prepared.tokenizer.vocab_size)
+        yield targets(self.windows, self.val, n_rows=n_rows)
+        yield shapes(self.model, batch, n_tokens=self.tokenizer.vocab_size)
         yield devices(self.model, batch)
         yield first_loss(self.model, batch)
         yield no_future(self.model, batch.inputs[:1, :FUTURE_TOKENS])
@@ -149,6 +153,9 @@ class Subject:
 
 def _subject(config: RunConfig, prepared: Prepared, machine: Machine, rows: int) -> Subject:
     """Build what a run would begin with."""
+    train, val = (prepared.beginning(split, CHECKED_TOKENS) for split in SPLITS)
+    require_length(len(train), config.model.block_size, "train")
+    require_length(len(val), 1, "val")
     accumulate = min(config.training.accumulate, rows)
     training = replace(config.training, batch_size=rows, accumulate=accumulate)
     model = replace(config.model, vocab_size=prepared.tokenizer.vocab_size)
@@ -157,14 +164,15 @@ def _subject(config: RunConfig, prepared: Prepared, machine: Machine, rows: int)
         steps = steps_of_budget(
             config.training.budget,
             batch_tokens=config.training.batch_size * model.block_size,
-            train_tokens=len(prepared.train),
+            train_tokens=len(train),
         )
     return Subject(
         config=replace(config, model=model, training=training),
-        prepared=prepared,
+        tokenizer=prepared.tokenizer,
+        val=val,
         machine=machine,
         windows=Windows(
-            tokens=prepared.train,
+            tokens=train,
             block_size=model.block_size,
             batch_size=rows,
             order=config.data.order,

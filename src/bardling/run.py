@@ -7,14 +7,15 @@ the command that began it.
 """
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bardling import storage
 from bardling.checkpoint import Checkpoint, load_newest
 from bardling.config import RunConfig, difference
+from bardling.data.batches import require_length
 from bardling.data.prepare import Prepared, prepare
-from bardling.data.token_file import write_tokens
 from bardling.errors import BardlingError, ConfigError
 from bardling.machine.config import MachineConfig
 from bardling.machine.memory import physical_bytes
@@ -43,12 +44,9 @@ def start_run(
     began = time.perf_counter() if began is None else began
     part = -(-config.training.batch_size // config.training.accumulate)
     require_memory(config, batch_size=part)
-    prepared = prepare(
-        config.data, block_size=config.model.block_size, data_dir=data_dir, note=watcher.note
-    )
-    resolved = resolve(config, prepared)
+    prepared = prepare(config.data, data_dir=data_dir, note=watcher.note)
     with storage.only_writer(run.path):
-        set_up(resolved, prepared, run)
+        set_up(config, prepared, run)
         Trainer(run, watcher, began=began).train()
 
 
@@ -68,7 +66,7 @@ def resume_run(
         watcher.note(f"{run.name} has ended already, at step {result['last']['step']}")
         return
     with storage.only_writer(run.path):
-        for folder in (run.path, run.path / "tokens", run.checkpoints_path):
+        for folder in (run.path, run.tokens_path, run.checkpoints_path):
             storage.remove_leftovers(folder)
         checkpoint = load_newest(run, watcher.note)
         if checkpoint is not None:
@@ -101,17 +99,17 @@ def _mend(run: RunFolder, checkpoint: Checkpoint, watcher: Watcher) -> None:
         save_tokenizer(checkpoint.tokenizer, run.path)
 
 
-def resolve(config: RunConfig, prepared: Prepared) -> RunConfig:
+def resolve(config: RunConfig, *, vocab_size: int, train_tokens: int) -> RunConfig:
     """Return the settings with what only the text tells: vocabulary size and number of steps."""
     training = config.training
-    model = replace(config.model, vocab_size=prepared.tokenizer.vocab_size)
+    model = replace(config.model, vocab_size=vocab_size)
     config = replace(config, model=model)
     if seconds_of_budget(training.budget) is not None:
         return config  # how many steps that is, the machine will tell
     total_steps = steps_of_budget(
         training.budget,
         batch_tokens=training.batch_size * config.model.block_size,
-        train_tokens=len(prepared.train),
+        train_tokens=train_tokens,
     )
     if max(training.keep_at, default=0) > total_steps:
         raise ConfigError(
@@ -121,17 +119,24 @@ def resolve(config: RunConfig, prepared: Prepared) -> RunConfig:
 
 
 def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
-    """Write the folder of a run that begins; config.json last, as its seal."""
+    """Write the folder of a run that begins; config.json last, as its seal.
+
+    Raises `CorpusError` when a split is too short for one window to train on, or one token to
+    predict. What was written before an error is taken away again.
+    """
     tokenizer = prepared.tokenizer
-    for split, ids in (("train", prepared.train), ("val", prepared.val)):
-        write_tokens(
-            run.tokens_path(split),
-            ids,
-            vocab_size=tokenizer.vocab_size,
-            tokenizer_sha256=tokenizer.sha256,
-        )
-    save_tokenizer(tokenizer, run.path)
-    storage.write_json(run.config_path, config.to_json())
+    try:
+        index = prepared.put(run.tokens_path)
+        require_length(index.n_tokens("train"), config.model.block_size, "train")
+        require_length(index.n_tokens("val"), 1, "val")
+        train_tokens = index.n_tokens("train")
+        resolved = resolve(config, vocab_size=tokenizer.vocab_size, train_tokens=train_tokens)
+        save_tokenizer(tokenizer, run.path)
+        storage.write_json(run.config_path, resolved.to_json())
+    except BaseException:
+        with suppress(BardlingError):  # nothing of it may be there yet
+            storage.remove_folder(run.tokens_path)
+        raise
 
 
 def require_memory(config: RunConfig, *, batch_size: int) -> None:

@@ -3,7 +3,7 @@
     runs/NAME/
         config.json       the run's settings, written last when the folder is set up
         tokenizer.json    and tokenizer_config.json, as Hugging Face has them
-        tokens/           train.bin and val.bin, the corpus in the run's own tokens
+        tokens/           the corpus in the run's own tokens, or where it lies
         metrics.jsonl     one JSON object a line
         samples.md        what the model wrote at each validation
         checkpoints/      step-000200/ and so on; see checkpoint.py
@@ -71,9 +71,10 @@ class RunFolder:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
 
-    def tokens_path(self, split: str) -> Path:
-        """Return the token file of a split."""
-        return self.path / "tokens" / f"{split}.bin"
+    @property
+    def tokens_path(self) -> Path:
+        """The folder of the corpus in tokens."""
+        return self.path / "tokens"
 
     def checkpoint_path(self, step: int) -> Path:
         """Return the folder of one step's checkpoint, whether or not it is there."""

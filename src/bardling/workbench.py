@@ -16,7 +16,7 @@ from bardling.checkpoint import Checkpoint, load_weights
 from bardling.config import RunConfig
 from bardling.data.batches import Windows
 from bardling.data.documents import known_documents
-from bardling.data.token_file import open_tokens
+from bardling.data.token_folder import SPLITS, open_split
 from bardling.errors import CheckpointError
 from bardling.evaluation.checks.finding import Finding
 from bardling.evaluation.checks.quick import quick_checks
@@ -65,8 +65,7 @@ class Workbench:
         self.settings = settings = self.config.training
         self.tokenizer = load_tokenizer(run.path)
         self.train, self.val = (
-            open_tokens(run.tokens_path(split), tokenizer=self.tokenizer)
-            for split in ("train", "val")
+            open_split(run.tokens_path, split, self.tokenizer) for split in SPLITS
         )
         self.windows = Windows(
             tokens=self.train,

@@ -1,20 +1,32 @@
-"""From the name of a corpus to two splits of ids: what is told, and what is too short."""
+"""From the name of a corpus to two splits of ids: what is told, and what is refused."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bardling.data.config import DataConfig
-from bardling.data.prepare import Prepared, prepare
-from bardling.errors import CorpusError, TokenizerError
+from bardling.data.prepare import prepare
+from bardling.errors import TokenizerError
+from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import save_tokenizer
 
 
-def ready(path: Path, block_size: int = 4, **settings) -> tuple[Prepared, list[str]]:
+@dataclass
+class Read:
+    """A corpus, its tokens in memory."""
+
+    tokenizer: Tokenizer
+    train: np.ndarray
+    val: np.ndarray
+
+
+def ready(path: Path, **settings) -> tuple[Read, list[str]]:
     notes: list[str] = []
-    config = DataConfig(corpus=str(path), **settings)
-    return prepare(config, block_size=block_size, data_dir=None, note=notes.append), notes
+    found = prepare(DataConfig(corpus=str(path), **settings), data_dir=None, note=notes.append)
+    train, val = (found.beginning(split, 10**6) for split in ("train", "val"))
+    return Read(found.tokenizer, train, val), notes
 
 
 @pytest.fixture
@@ -79,26 +91,6 @@ def test_another_tokenizer_is_used_as_it_is_or_refused(text, tmp_path):
     other.write_text("the BOX " * 30)
     with pytest.raises(TokenizerError, match=r"'B' \(U\+0042\) at position 4"):
         ready(other, tokenizer=str(tmp_path / "first"))
-
-
-@pytest.mark.parametrize(
-    ("length", "block_size", "val_fraction", "said"),
-    [
-        (10, 9, 0.1, "train split has 9 tokens, and a block size of 9 needs 10"),
-        (10, 8, 0.1, "the val split has 1 tokens, and .* needs 2"),
-        (100, 90, 0.5, "train split has 50 tokens, and a block size of 90 needs 91"),
-    ],
-)
-def test_splits_that_are_too_short(text, length, block_size, val_fraction, said):
-    text.write_text("abcdefghij" * (length // 10))
-    with pytest.raises(CorpusError, match=said):
-        ready(text, block_size=block_size, val_fraction=val_fraction)
-
-
-def test_the_shortest_splits_that_work(text):
-    text.write_text("abcdefghij" * 2)
-    prepared, _ = ready(text, block_size=17, val_fraction=0.1)
-    assert (len(prepared.train), len(prepared.val)) == (18, 2)
 
 
 def test_unknown_characters_are_refused_with_their_place_or_skipped_and_counted(text, tmp_path):

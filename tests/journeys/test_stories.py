@@ -9,7 +9,7 @@ import torch
 import bardling
 from bardling.cli import main
 from bardling.data.stories.listening import listen
-from bardling.data.token_file import open_tokens
+from bardling.data.token_folder import open_split
 from bardling.reporting.watcher import Watcher
 from tiny import SETTINGS
 
@@ -41,7 +41,7 @@ def trained(tmp_path_factory):
 
 def validation_stories(run):
     """Return the validation stories from the run's own tokens, without anything of `documents`."""
-    ids = open_tokens(run.folder.tokens_path("val")).tolist()
+    ids = open_split(run.folder.tokens_path, "val", run.tokenizer)[:].tolist()
     end, texts, text = run.tokenizer.end_token, [], []
     for number in ids:
         if number == end:
@@ -75,7 +75,7 @@ def test_loss_and_floor_are_those_of_whole_stories(trained):
 
 def test_validation_stories_are_not_among_those_trained_on(trained):
     run, _ = trained
-    train = open_tokens(run.folder.tokens_path("train"))
+    train = open_split(run.folder.tokens_path, "train", run.tokenizer)[:]
     text = run.tokenizer.decode(train)
     assert not any(story in text for story in validation_stories(run))
 

@@ -11,10 +11,11 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Int32, Int64, Integer
+from jaxtyping import Int32, Int64
 from torch import Tensor
 
 from bardling.data.config import Order
+from bardling.data.tokens import Tokens, places_of
 from bardling.errors import CorpusError
 from bardling.machine.randomness import row_keys, stream
 
@@ -56,7 +57,7 @@ class Windows:
     text.
     """
 
-    tokens: Integer[np.ndarray, " count"]
+    tokens: Tokens
     block_size: int
     batch_size: int
     order: Order = "random"
@@ -74,10 +75,10 @@ class Windows:
     @cached_property
     def _beginnings(self) -> Int64[np.ndarray, " documents"]:
         """Where the documents begin that a whole window fits behind; at least the first does."""
-        begin_at = self.tokens[: len(self.tokens) - self.block_size]
         none = np.zeros(0, dtype=np.int64)
-        ends = none if self.end_token is None else np.flatnonzero(begin_at == self.end_token)
-        return np.unique(np.concatenate(([0], ends)))
+        ends = none if self.end_token is None else places_of(self.tokens, self.end_token)
+        fitting = ends[ends < len(self.tokens) - self.block_size]
+        return np.unique(np.concatenate(([0], fitting)))
 
     @property
     def n_windows(self) -> int:
@@ -123,7 +124,7 @@ def _epoch_order(seed: int, split: str, epoch: int, count: int) -> Int64[np.ndar
 
 
 def _gather(
-    tokens: Integer[np.ndarray, " count"], starts: Int64[np.ndarray, " batch"], block_size: int
+    tokens: Tokens, starts: Int64[np.ndarray, " batch"], block_size: int
 ) -> Int64[np.ndarray, "batch time_and_one"]:
     """Read all windows, each with the token after it, row by row: that is one copy of each."""
     found = np.empty((len(starts), block_size + 1), dtype=np.int64)
@@ -153,7 +154,7 @@ def evenly(spans: Spans, max_windows: int | None) -> Spans:
 
 
 def evaluation_batches(
-    tokens: Integer[np.ndarray, " count"],
+    tokens: Tokens,
     *,
     block_size: int,
     batch_size: int,
@@ -172,9 +173,10 @@ def evaluation_batches(
         inputs = np.zeros((batch_size, block_size), dtype=np.int64)
         targets = np.full((batch_size, block_size), IGNORE, dtype=np.int64)
         for row, (start, end) in enumerate(rows.tolist()):
-            inputs[row, 0] = tokens[start - 1] if start else end_token
-            inputs[row, 1 : end - start] = tokens[start : end - 1]
-            targets[row, : end - start] = tokens[start:end]
+            part = tokens[max(start - 1, 0) : end]
+            targets[row, : end - start] = part[-(end - start) :]
+            inputs[row, 0] = part[0] if start else end_token
+            inputs[row, 1 : end - start] = targets[row, : end - start - 1]
         yield Batch(
             inputs=torch.from_numpy(inputs),
             targets=torch.from_numpy(targets),

@@ -8,12 +8,14 @@ made of whole documents. Any other text is read in windows side by side; see `ba
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float64, Int64, Integer
+from jaxtyping import Float64, Int64
 
 from bardling.data.batches import Spans
 from bardling.data.stories.corpus import story_nats
+from bardling.data.tokens import Tokens, places_of
 from bardling.errors import CorpusError
 from bardling.text.tokenizer import Tokenizer
 
@@ -31,7 +33,7 @@ class Documents:
     @classmethod
     def find(
         cls,
-        tokens: Integer[np.ndarray, " count"],
+        tokens: Tokens,
         end_token: int,
         nats: Sequence[float] | None = None,
     ) -> "Documents":
@@ -39,7 +41,7 @@ class Documents:
 
         Raises `CorpusError` when `nats` are those of another number of documents.
         """
-        ends = np.flatnonzero(tokens == end_token) + 1
+        ends = places_of(tokens, end_token) + 1
         if nats is not None and len(nats) != len(ends):
             raise CorpusError(
                 f"the floor is known of {len(nats)} documents, but {len(ends)} are there"
@@ -85,17 +87,15 @@ class Documents:
         return float((up_to[last] - up_to[first]).sum() / (spans[:, 1] - spans[:, 0]).sum())
 
 
-def known_documents(
-    tokens: Integer[np.ndarray, " count"], tokenizer: Tokenizer
-) -> Documents | None:
+def known_documents(tokens: Tokens, tokenizer: Tokenizer) -> Documents | None:
     """Return the documents among tokens if the probability of each is known, else None.
 
     That is read off their text, so it needs nothing but the tokens: all have to be stories.
     """
     end = tokenizer.end_token
-    if end is None or not len(tokens) or tokens[-1] != end:
+    if end is None or not len(tokens) or tokens[len(tokens) - 1 :].tolist() != [end]:
         return None
-    ends = np.flatnonzero(tokens == end)
-    texts = (tokenizer.decode(ids[ids != end]) for ids in np.split(tokens, ends[:-1] + 1))
+    edges = pairwise([-1, *places_of(tokens, end).tolist()])
+    texts = (tokenizer.decode(tokens[before + 1 : after]) for before, after in edges)
     nats = story_nats(texts)
     return None if nats is None else Documents.find(tokens, end, nats)

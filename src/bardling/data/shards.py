@@ -8,7 +8,6 @@ None of them says which tokenizer it was made with, so that has to be given; ids
 have are refused.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -79,12 +78,6 @@ def read_shard(path: Path, *, vocab_size: int) -> Ids:
                 "was made with another one, which --tokenizer has to name"
             )
     return ids
-
-
-def read_split(paths: Iterable[Path], *, vocab_size: int) -> Ids:
-    """Return the ids of all files of a split in a row."""
-    shards = [read_shard(path, vocab_size=vocab_size) for path in paths]
-    return shards[0] if len(shards) == 1 else np.concatenate(shards)
 
 
 def write_shard(path: Path, ids: Ids, *, vocab_size: int) -> None:

@@ -36,11 +36,12 @@ Ids = Integer[np.ndarray, " _"]
 
 def write_tokens(
     path: Path, ids: Ids | Iterable[Ids], *, vocab_size: int, tokenizer_sha256: str
-) -> None:
+) -> tuple[int, str]:
     """Write ids, given whole or piece by piece, with two bytes each if the vocabulary allows.
 
-    Only one piece is in memory at a time. Raises TokenFileError for an id outside 0 to
-    `vocab_size` - 1; the file that was there before then stays.
+    Only one piece is in memory at a time. Returns how many there are, and the sha256 of the body.
+    Raises TokenFileError for an id outside 0 to `vocab_size` - 1; the file that was there before
+    then stays.
     """
     dtype = np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
     body_hash = sha256()
@@ -60,6 +61,7 @@ def write_tokens(
         )
         file.seek(0)
         file.write(fields + sha256(fields).digest())
+    return count, body_hash.hexdigest()
 
 
 def _require_in_range(path: Path, ids: Ids, vocab_size: int) -> None:
@@ -100,6 +102,21 @@ def open_tokens(path: Path, *, tokenizer: Tokenizer | None = None) -> Integer[np
         _require_in_range(path, piece, vocab_size)
     _expect(path, "sha256 of the body", digest.hexdigest(), body_hash.hex())
     return ids
+
+
+def stored_sha256(path: Path) -> str | None:
+    """Return the sha256 that a file says its body has, or None for a file of another kind."""
+    with open_file(path) as file:
+        header = file.read(_HEADER_BYTES)
+    return _unpack(path, header)[-1].hex() if header.startswith(_MAGIC) else None
+
+
+def body_sha256(ids: Ids) -> str:
+    """Return the sha256 of ids as they lie in a file."""
+    digest = sha256()
+    for start in range(0, len(ids), _CHUNK_IDS):
+        digest.update(ids[start : start + _CHUNK_IDS].data)
+    return digest.hexdigest()
 
 
 def _unpack(path: Path, header: bytes) -> tuple[Any, ...]:

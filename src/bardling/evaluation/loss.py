@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int64
 
 from bardling.data.batches import IGNORE, evaluation_batches, evenly, side_by_side
 from bardling.data.documents import Documents
+from bardling.data.tokens import Tokens
 from bardling.errors import CorpusError
 from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
@@ -65,7 +66,7 @@ class Evaluation:
 @torch.no_grad()
 def evaluate(
     model: GPT,
-    tokens: Shaped[np.ndarray, " count"],
+    tokens: Tokens,
     *,
     batch_size: int,
     max_tokens: int | None = None,

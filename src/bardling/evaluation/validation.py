@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int64
 
 from bardling.data.documents import Documents
+from bardling.data.tokens import Tokens
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
@@ -27,8 +28,8 @@ LEAST_TOKENS = 8192
 class Validation:
     """What to measure, and on how much of it."""
 
-    train: Shaped[np.ndarray, " train"]
-    val: Shaped[np.ndarray, " val"]
+    train: Tokens
+    val: Tokens
     batch_size: int
     interval_tokens: int
     """Tokens trained on between two validations."""

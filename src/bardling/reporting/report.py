@@ -8,13 +8,11 @@ from functools import partial
 from pathlib import Path
 from warnings import warn
 
-import numpy as np
-from jaxtyping import Integer
-
 from bardling import storage
 from bardling.checkpoint import open_checkpoint
 from bardling.data.documents import Documents, known_documents
-from bardling.data.token_file import open_tokens
+from bardling.data.token_folder import SPLITS, open_split
+from bardling.data.tokens import Tokens
 from bardling.evaluation.loss import evaluate
 from bardling.evaluation.samples import SAMPLE_TEMPERATURE
 from bardling.evaluation.standing import BIGRAM, FIT_TOKENS, LONG, Standing, Told, ngram_loss, told
@@ -32,7 +30,6 @@ PLAIN_SAMPLES = 4
 """Texts where no grammar tells what is right: a few to look at."""
 PLAIN_TOKENS = 400
 EVALUATION_BATCH = 32
-Ids = Integer[np.ndarray, " _"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +64,7 @@ def report(
     run = find_run(folder, runs_folder())
     checkpoint = open_checkpoint(run, "best", note)
     model, tokenizer = checkpoint.build_model(), checkpoint.tokenizer
-    train, val = (open_tokens(run.tokens_path(s), tokenizer=tokenizer) for s in ("train", "val"))
+    train, val = (open_split(run.tokens_path, split, tokenizer) for split in SPLITS)
     documents = known_documents(val, tokenizer)
     if len(train) > FIT_TOKENS:
         note(f"counting reads {FIT_TOKENS:,} of the {len(train):,} training tokens")
@@ -92,7 +89,7 @@ def report(
 
 
 def _standing(
-    model: GPT, tokenizer: Tokenizer, train: Ids, val: Ids, documents: Documents | None
+    model: GPT, tokenizer: Tokenizer, train: Tokens, val: Tokens, documents: Documents | None
 ) -> Standing:
     measured = evaluate(
         model,
@@ -103,8 +100,8 @@ def _standing(
     )
     count_up_to = partial(
         ngram_loss,
-        train,
-        val,
+        train[:FIT_TOKENS],
+        val[:],
         vocab_size=tokenizer.vocab_size,
         end_token=tokenizer.end_token,
         by_document=documents is not None,

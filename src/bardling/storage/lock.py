@@ -1,13 +1,16 @@
 """One writer for a folder at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from bardling.errors import StorageError
+from bardling.storage import disk
 from bardling.storage.files import make_folders
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -19,7 +22,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     """
     try:
         make_folders(folder)
-        lock = FileLock(folder / ".lock", timeout=0)
+        lock = FileLock(folder / LOCK, timeout=0)
         lock.acquire()
     except Timeout as error:
         raise StorageError(f"another process is writing {folder}; wait for it to end") from error
@@ -29,3 +32,12 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        _leave_nothing_empty(folder)
+
+
+def _leave_nothing_empty(folder: Path) -> None:
+    """Remove a folder that nothing was written into."""
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            disk.unlink(folder / LOCK)
+            disk.remove_folder(folder)

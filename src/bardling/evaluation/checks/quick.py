@@ -1,9 +1,9 @@
 """The checks at the start of every run: forward passes only, a fraction of a second."""
 
 import numpy as np
-from jaxtyping import Integer
 
 from bardling.data.batches import Windows, evaluation_batches
+from bardling.data.tokens import Tokens
 from bardling.evaluation.checks.finding import Finding, passed
 from bardling.evaluation.checks.forward import devices, first_loss, no_future, shapes
 from bardling.evaluation.checks.text import TARGETS, decoded_ends, round_trip, shifted
@@ -19,7 +19,7 @@ def quick_checks(
     model: GPT,
     tokenizer: Tokenizer,
     windows: Windows,
-    validation_tokens: Integer[np.ndarray, " count"],
+    validation_tokens: Tokens,
     *,
     fresh: bool = True,
 ) -> list[Finding]:
@@ -40,9 +40,7 @@ def quick_checks(
     ]
 
 
-def targets(
-    windows: Windows, validation_tokens: Integer[np.ndarray, " count"], *, n_rows: int
-) -> Finding:
+def targets(windows: Windows, validation_tokens: Tokens, *, n_rows: int) -> Finding:
     """Check rows of the first training batch and of the first validation batch."""
     training = shifted(
         windows.batch(0, range(n_rows)),

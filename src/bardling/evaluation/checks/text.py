@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int64, Integer
+from jaxtyping import Int64
 
 from bardling.data.batches import IGNORE, Batch
+from bardling.data.tokens import Tokens
 from bardling.errors import TokenizerError
 from bardling.evaluation.checks.finding import Finding, failed, passed, warned
 from bardling.text.tokenizer import Tokenizer, Unknown
@@ -20,9 +21,10 @@ def both_ends(documents: Sequence[str]) -> list[str]:
     return [documents[0][:PART_CHARACTERS], documents[-1][-PART_CHARACTERS:]]
 
 
-def decoded_ends(tokenizer: Tokenizer, tokens: Integer[np.ndarray, " count"]) -> list[str]:
+def decoded_ends(tokenizer: Tokenizer, tokens: Tokens) -> list[str]:
     """Return the text at the beginning and at the end of tokens, where no corpus is at hand."""
-    return [tokenizer.decode(part) for part in (tokens[:PART_TOKENS], tokens[-PART_TOKENS:])]
+    ends = tokens[:PART_TOKENS], tokens[-PART_TOKENS:]
+    return [tokenizer.decode(part) for part in ends]
 
 
 def round_trip(
@@ -64,7 +66,7 @@ def _difference(text: str, back: str) -> str:
 
 def shifted(
     batch: Batch,
-    tokens: Integer[np.ndarray, " count"],
+    tokens: Tokens,
     starts: Int64[np.ndarray, " rows"],
     *,
     split: str,
@@ -79,10 +81,10 @@ def shifted(
     n_checked = 0
     for row, start in enumerate(starts):
         real = targets[row] != IGNORE
-        here = start + places[real]
-        if not np.array_equal(inputs[row][real], tokens[here]):
+        here = tokens[int(start) : int(start) + len(real) + 1]
+        if not np.array_equal(inputs[row][real], here[places[real]]):
             return failed(TARGETS, f"{split}: row {row} does not hold the text from token {start}")
-        if not np.array_equal(targets[row][real], tokens[here + 1]):
+        if not np.array_equal(targets[row][real], here[places[real] + 1]):
             return failed(TARGETS, f"{split}: {_shift(inputs[row][real], targets[row][real], row)}")
         n_checked += int(real.sum())
     if not n_checked:
