@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from measured_on import describe_machine
 
-from bardling.data.split import encode_documents
+from bardling.data.encoding import encode_stream
 from bardling.data.stories.corpus import stories
 from bardling.data.stories.foretelling import END, next_characters
 from bardling.data.stories.grammar import grammar
@@ -91,7 +91,10 @@ def counting(told: list[Story]) -> None:
     """The gap between n-gram models and the floor."""
     train = [tell(0, number).text for number in range(20_000 // SHARE)]
     tokenizer = CharacterTokenizer.train([*train, *(s.text for s in told)], end_token=True)
-    tokens, val = (encode_documents(texts, tokenizer) for texts in (train, [s.text for s in told]))
+    tokens, val = (
+        np.concatenate([*encode_stream(texts, tokenizer)])
+        for texts in (train, [s.text for s in told])
+    )
     floor = sum(story.nats for story in told) / len(val)
     for order in (2, 3, 5, 7, 9):
         model = fit_kneser_ney(

@@ -16,9 +16,7 @@ from warnings import warn
 
 from bardling.config import RunConfig
 from bardling.data.batches import Windows, require_length
-from bardling.data.corpora import load_corpus
 from bardling.data.prepare import Prepared, prepare
-from bardling.data.shards import find_shards
 from bardling.data.token_folder import SPLITS
 from bardling.data.tokens import Tokens
 from bardling.evaluation.checks.finding import Finding
@@ -35,7 +33,7 @@ from bardling.evaluation.checks.steps import (
     rate,
     used_rates,
 )
-from bardling.evaluation.checks.text import both_ends, decoded_ends, round_trip
+from bardling.evaluation.checks.text import PART_CHARACTERS, round_trip
 from bardling.machine.config import DeviceWish
 from bardling.machine.machine import Machine, choose_machine, plain_machine
 from bardling.model.gpt import GPT
@@ -89,11 +87,8 @@ def check_config(
     prepared = prepare(config.data, data_dir=data_dir, note=note)
     subject = _subject(config, prepared, machine, rows)
     with machine.exactly():
-        if find_shards(config.data.corpus) is None:
-            texts = both_ends(load_corpus(config.data.corpus, data_dir=data_dir).documents)
-        else:
-            texts = decoded_ends(subject.tokenizer, subject.val)
-        yield round_trip(subject.tokenizer, texts, unknown=config.data.unknown)
+        texts = [prepared.text(split)[:PART_CHARACTERS] for split in SPLITS]
+        yield round_trip(prepared.tokenizer, texts, unknown=config.data.unknown)
         yield from subject.forward_checks()
         yield from subject.step_checks()
 

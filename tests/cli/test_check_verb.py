@@ -40,7 +40,7 @@ def test_a_sound_setting(check):
     assert (done.code, done.err) == (0, "")
     *rows, empty, end = done.out.splitlines()
     assert [row.split("  ")[0] for row in rows] == ["ok"] * 11
-    assert rows[0].startswith("ok    round trip    ") and " characters from both" in rows[0]
+    assert rows[0].startswith("ok    round trip    ") and " characters from two places" in rows[0]
     assert rows[-1].startswith("ok    one batch     4 rows of 16 tokens: 0.0")
     assert (empty, end) == ("", "all 11 checks passed.")
 

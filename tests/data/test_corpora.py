@@ -14,8 +14,8 @@ from bardling.errors import CorpusError, StorageError, UsageError
 from bardling.storage import sha256
 
 
-def load(path) -> Corpus:
-    return load_corpus(str(path))
+def load(path, notes: list[str] | None = None) -> Corpus:
+    return load_corpus(str(path), note=[].append if notes is None else notes.append)
 
 
 def test_a_file_is_one_document(tmp_path):
@@ -32,22 +32,24 @@ def test_a_folder_is_read_in_sorted_order(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     (tmp_path / "loop").symlink_to(tmp_path)
-    corpus = load(tmp_path)
+    notes = []
+    corpus = load(tmp_path, notes)
     assert corpus.documents == ("1", "2", "z", "b")
     assert corpus.name == tmp_path.name
-    assert corpus.notes == (f"{tmp_path}/empty.txt: 1 empty document(s) left out",)
+    assert notes == [f"{tmp_path}/empty.txt: 1 empty document(s) left out"]
 
 
 def test_oddities_are_kept_and_noted(tmp_path):
     path = tmp_path / "odd.txt"
     path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\nthree\rfour\nfi\0ve\0")
-    corpus = load(path)
+    notes = []
+    corpus = load(path, notes)
     assert corpus.documents == ("one\r\ntwo\r\nthree\rfour\nfi\0ve\0",)
-    assert corpus.notes == (
+    assert notes == [
         f"{path}: the byte order mark at its start was dropped",
         f"{path}: 2 NUL kept, the first at character 23",
         f"{path}: line ends kept as they are, 2 CRLF and 1 CR alone",
-    )
+    ]
 
 
 @pytest.mark.parametrize(

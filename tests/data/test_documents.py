@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bardling.data.batches import IGNORE, evaluation_batches, evenly
 from bardling.data.documents import Documents, known_documents
-from bardling.data.split import encode_documents
+from bardling.data.encoding import encode_stream
 from bardling.data.stories.corpus import stories, story_nats
 from bardling.errors import CorpusError
 from bardling.text.characters import CharacterTokenizer
@@ -80,7 +80,7 @@ def test_there_is_no_floor_where_documents_are_cut_or_unknown():
 def test_documents_are_known_if_all_are_stories():
     texts = stories(0, 4, split="val")
     tokenizer = CharacterTokenizer.train(texts, end_token=True)
-    tokens = encode_documents(texts, tokenizer)
+    tokens = np.concatenate([*encode_stream(texts, tokenizer)])
     known = known_documents(tokens, tokenizer)
     assert known.nats.tolist() == list(story_nats(texts))
     assert known.longest == max(map(len, texts)) + 1

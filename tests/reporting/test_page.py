@@ -89,3 +89,9 @@ def test_rows_go_from_the_worst_to_the_best_that_there_can_be(floor):
 def test_a_model_that_counting_beats_is_said_to_be_behind():
     rows = standing_rows(Standing(chance=4.1, bigram=2.4, ngram=0.72, model=0.75, floor=0.3))
     assert rows[3] == ("this model", 0.75, "on the whole validation split, behind the 7-grams")
+
+
+def test_why_tokenizers_are_not_compared_is_said_in_a_sentence():
+    assert "okenizers" not in page().text
+    shown = page(tokenizers="9 bytes are <b> too few")
+    assert "Tokenizers: 9 bytes are <b> too few." in shown.text and "b" not in shown.tags

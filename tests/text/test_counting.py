@@ -58,3 +58,30 @@ def test_rare_pairs_can_be_left_alone():
     assert BPETokenizer.train(texts, vocab_size=300, min_frequency=3).token_bytes[256:] == (
         b"ab", b" ab",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_how_far_it_is_only_grows_and_ends_at_the_total(monkeypatch, processes):
+    monkeypatch.setattr(counting, "_LOT", 3000)
+    told = []
+
+    def heard(phase, done, total):
+        told.append((phase, done, total))
+
+    with_it = BPETokenizer.train(TALES, vocab_size=500, processes=processes, heard=heard)
+    assert with_it == BPETokenizer.train(TALES, vocab_size=500)
+    counted = [done for phase, done, _ in told if phase == "counting"]
+    merged = [(done, total) for phase, done, total in told if phase == "merging"]
+    assert [phase for phase, _, _ in told] == ["counting"] * len(counted) + ["merging"] * len(
+        merged
+    )
+    assert counted == sorted(counted) and counted[0] == 0 and len(counted) > 3
+    assert counted[-1] == sum(map(len, TALES))
+    assert merged == [(0, 244), (64, 244), (128, 244), (192, 244), (244, 244)]
+    assert all(total is None for phase, _, total in told if phase == "counting")
+
+
+def test_merges_that_cannot_be_had_are_no_longer_wanted():
+    told = []
+    BPETokenizer.train(["abab"], vocab_size=1000, heard=lambda *what: told.append(what))
+    assert told[-1] == ("merging", 2, 2)

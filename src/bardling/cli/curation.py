@@ -17,6 +17,7 @@ from bardling.data.statistics import PERCENTILES, Statistics, measure
 from bardling.errors import CorpusError
 from bardling.reporting.console import count
 from bardling.reporting.screen import Screen, complain
+from bardling.text.lots import whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def run_clean(argv: Sequence[str]) -> int:
     arguments = parse(CleanArguments, argv, prog="bardling data clean")
     corpus = _load(arguments.corpus, paragraphs=arguments.paragraphs)
     lengths = Lengths(min_words=arguments.min_words, max_words=arguments.max_words)
-    done = clean(corpus.documents, lengths=lengths, skip=arguments.skip)
+    done = clean(corpus.in_memory(), lengths=lengths, skip=arguments.skip)
     screen = Screen()
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     for name in ("step", "documents", "removed", "changed", "characters"):
@@ -103,7 +104,7 @@ def run_stats(argv: Sequence[str]) -> int:
     """Count a corpus."""
     arguments = parse(StatsArguments, argv, prog="bardling data stats")
     corpus = _load(arguments.corpus, paragraphs=arguments.paragraphs)
-    tokenizer = tokenizer_for(arguments.tokenizer, corpus.documents)
+    tokenizer = tokenizer_for(arguments.tokenizer, corpus.documents, end_token=corpus.has_several)
     found = measure(corpus.documents, tokenizer)
     screen = Screen()
     screen.print(
@@ -139,9 +140,8 @@ def run_split(argv: Sequence[str]) -> int:
     screen = Screen()
     for name, texts in sides.items():
         path = arguments.output / f"{name}.jsonl"
-        write_jsonl(path, texts)
-        screen.print(f"{len(texts):,} documents in {path}")
-    shared = overlap(sides["train"], sides["val"])
+        screen.print(f"{write_jsonl(path, texts):,} documents in {path}")
+    shared = overlap(map(whole, sides["train"]), map(whole, sides["val"]))
     if not shared:
         screen.print("no validation document is like one to train on")
         return 0
@@ -155,12 +155,10 @@ def run_split(argv: Sequence[str]) -> int:
 
 
 def _load(name: str, *, paragraphs: bool) -> Corpus:
-    corpus = load_corpus(name)
-    for text in corpus.notes:
-        complain(text)
+    corpus = load_corpus(name, note=complain)
     if not paragraphs:
         return corpus
-    parts = (part for text in corpus.documents for part in text.split("\n\n"))
+    parts = (part for text in corpus.in_memory() for part in text.split("\n\n"))
     documents = tuple(part for part in parts if part.strip())
     if not documents:
         raise CorpusError(f"{name} is blank: a text was expected")

@@ -117,7 +117,7 @@ def _parse(argv: Sequence[str]) -> int:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    for document in load_corpus(str(path)).documents:
+    for document in load_corpus(str(path)).in_memory():
         if path.suffix.lower() == ".jsonl":
             yield document
         else:

@@ -25,6 +25,8 @@ class ReportArguments:
     """Texts to let it write and to check, where the corpus has a grammar."""
     seed: int = 0
     """Decides what is drawn."""
+    tokenizers: bool = True
+    """Compare tokenizers on the text of the run, which takes some seconds."""
     runs_dir: Folder = None
     """Where runs are looked for by name: else BARDLING_RUNS, else ./runs."""
 
@@ -36,7 +38,11 @@ def run(argv: Sequence[str]) -> int:
         raise UsageError(f"{arguments.num_samples} samples are none; give at least 1")
     folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
     done = bardling.report(
-        folder.path, num_samples=arguments.num_samples, seed=arguments.seed, note=complain
+        folder.path,
+        num_samples=arguments.num_samples,
+        seed=arguments.seed,
+        tokenizers=arguments.tokenizers,
+        note=complain,
     )
     screen = Screen()
     screen.print(Text.assemble((folder.name, "bold"), f", step {done.step:,}: nats per token"))

@@ -13,19 +13,24 @@ from bardling.cli.options import File, Folder, choose, parse
 from bardling.data.corpora import load_corpus
 from bardling.data.encoding import encode_stream
 from bardling.data.pretrained import gpt2_tokenizer
+from bardling.data.reading import first_characters
 from bardling.errors import TokenizerError, UsageError
 from bardling.evaluation.tokenizers import SIZES, Comparison, Row, compare
 from bardling.machine.threads import usable_cores
+from bardling.reporting.learning import learning_bars
 from bardling.reporting.screen import Screen, complain, show_text
+from bardling.reporting.tokenizer_section import row_cells, visible
 from bardling.run_folder import find_run, runs_folder
 from bardling.text.bpe import BPETokenizer
 from bardling.text.bpe_files import write_ranks
+from bardling.text.lots import whole
 from bardling.text.pretokenize import SplitName
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import RANKS_SUFFIX, load_tokenizer, save_tokenizer
 
 COLOURS = ("on #cfe3ee", "on #f2ddd3", "on #dfe8cf", "on #e8dcee")  # in turn, so that cuts show
 SHOWN_MERGES = 10
+COMPARED_CHARACTERS = 2**26  # of a corpus that is longer, the first
 
 USAGE = """\
 usage: bardling tokenizer train CORPUS --size N --output FOLDER
@@ -131,17 +136,19 @@ def _train(argv: Sequence[str]) -> int:
     arguments = parse(TrainArguments, argv, prog="bardling tokenizer train")
     if arguments.processes < 0 or arguments.min_frequency < 1:
         raise UsageError("processes are at least 0, and min_frequency is at least 1")
-    corpus = load_corpus(arguments.corpus)
-    for text in corpus.notes:
-        complain(text)
-    trained = BPETokenizer.train(
-        corpus.documents,
-        vocab_size=arguments.size,
-        end_token=arguments.end_token,
-        split=arguments.split,
-        min_frequency=arguments.min_frequency,
-        processes=arguments.processes or usable_cores(),
-    )
+    corpus = load_corpus(arguments.corpus, note=complain)
+    is_held = isinstance(corpus.documents, tuple)  # else counting would read all of it once more
+    n_characters = corpus.n_characters if is_held else None
+    with learning_bars(n_characters, Screen(stderr=True)) as heard:
+        trained = BPETokenizer.train(
+            corpus.documents,
+            vocab_size=arguments.size,
+            end_token=arguments.end_token,
+            split=arguments.split,
+            min_frequency=arguments.min_frequency,
+            processes=arguments.processes or usable_cores(),
+            heard=heard,
+        )
     save_tokenizer(trained, arguments.output)
     storage.write_bytes(arguments.output / f"tokenizer{RANKS_SUFFIX}", write_ranks(trained))
     n_tokens = sum(map(len, encode_stream(corpus.documents, trained)))
@@ -198,16 +205,18 @@ def _compare(argv: Sequence[str]) -> int:
     arguments = parse(CompareArguments, argv, prog="bardling tokenizer compare")
     if not arguments.sizes or min(arguments.sizes) < 256:
         raise UsageError("sizes are 256 or more: a BPE begins with the bytes")
-    corpus = load_corpus(arguments.corpus)
+    corpus = load_corpus(arguments.corpus, note=complain)
     with Screen(stderr=True).status("training tokenizers", refresh_per_second=4):
-        found = compare("\n".join(corpus.documents), sizes=arguments.sizes)
+        texts = first_characters(corpus.documents, COMPARED_CHARACTERS)
+        found = compare("\n".join(map(whole, texts)), sizes=arguments.sizes)
     screen = Screen()
     screen.print(
         f"{corpus.name}: learned from {found.n_train_bytes:,} bytes, measured on the next "
         f"{found.n_bytes:,}\n"
     )
     screen.print(_table(found.rows), soft_wrap=False)
-    screen.print(f"\n{found.new_word!r}, which was never seen, and the first tokens:")
+    seen = "which was never seen" if found.is_new else "the longest word"
+    screen.print(f"\n{found.new_word!r}, {seen}, and the first tokens:")
     for row in found.rows:
         line = Text.assemble(f"  {row.name:<20}", _coloured(row.new_word), "  ")
         screen.print(line + _coloured(row.beginning))
@@ -221,25 +230,12 @@ def _compare(argv: Sequence[str]) -> int:
 HEADS = ("tokenizer", "vocab", "tokens", "B/token", "attention", "learned", "encodes")
 
 
-def _cells(row: Row) -> list[str]:
-    trained = "before" if row.train_seconds is None else f"{row.train_seconds:.2f} s"
-    return [
-        row.name,
-        f"{row.vocab_size:,}",
-        f"{row.n_tokens:,}",
-        f"{row.bytes_per_token:.2f}",
-        f"{row.attention:.3f}",
-        trained,
-        f"{row.encode_speed:.1f} MB/s",
-    ]
-
-
 def _table(rows: Sequence[Row]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for head in HEADS:
         table.add_column(head, justify="left" if head == HEADS[0] else "right")
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*row_cells(row))
     return table
 
 
@@ -247,13 +243,13 @@ def _markdown(found: Comparison) -> str:
     lines = [f"| {' | '.join((*HEADS, found.new_word))} |", "|---" * (len(HEADS) + 1) + "|"]
     for row in found.rows:
         cut = "·".join(piece.replace("|", "\\|") for piece in row.new_word)
-        lines.append(f"| {' | '.join(_cells(row))} | {cut} |")
+        lines.append(f"| {' | '.join(row_cells(row))} | {cut} |")
     return "\n".join(lines) + "\n"
 
 
 def _coloured(pieces: Sequence[str]) -> Text:
     """Return pieces side by side, each on a ground of its own, or with bars in a pipe."""
-    shown = [piece.replace("\n", "⏎").replace("\t", "⇥") for piece in pieces]
+    shown = [visible(piece) for piece in pieces]
     if not Screen().is_terminal:
         return Text("|".join(shown))
     styles = (f"black {COLOURS[number % len(COLOURS)]}" for number in range(len(shown)))

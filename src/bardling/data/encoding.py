@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 from jaxtyping import UInt32
 
-from bardling.text.lots import Part, lots
+from bardling.text.lots import Part, Text, lots
 from bardling.text.tokenizer import Tokenizer, Unknown
 
 Ids = UInt32[np.ndarray, " _"]
@@ -20,7 +20,7 @@ _LOT = 2**19  # characters that are encoded at once
 
 
 def encode_stream(
-    documents: Iterable[str],
+    documents: Iterable[Text],
     tokenizer: Tokenizer,
     *,
     unknown: Unknown = "error",

@@ -1,19 +1,22 @@
 """From the name of a corpus to the tokens of its two splits."""
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Integer
 
 from bardling.data.config import DataConfig, Split
-from bardling.data.corpora import Corpus, is_corpus, load_corpus
+from bardling.data.corpora import Corpus, Note, is_corpus, load_corpus
 from bardling.data.encoding import encode_stream
 from bardling.data.pretrained import tokenizer_for
+from bardling.data.reading import first_characters
 from bardling.data.shards import find_shards
-from bardling.data.split import split_corpus
+from bardling.data.split import Sides, split_corpus
 from bardling.data.token_folder import (
     SPLITS,
     Index,
@@ -28,11 +31,19 @@ from bardling.data.token_folder import (
 from bardling.data.tokens import stretches
 from bardling.errors import TokenizerError, UsageError
 from bardling.machine.threads import pick_threads
+from bardling.text.lots import Text, chunks
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import is_trained_here, load_tokenizer
 
 Ids = Integer[np.ndarray, " _"]
-Note = Callable[[str], None]
+
+TOKEN_CHARACTERS = 8
+"""A token stands for fewer characters than that, on average over a text."""
+LEARN_CHARACTERS = 2**28
+"""Byte pairs are learned from so much of each split at most: more of it changes little."""
+SHOWN_TOKENS = 2048
+RARE = "\U0010fffd"
+"""A character for private use: a tokenizer that knows it knows all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +60,10 @@ class Prepared(ABC):
     def put(self, folder: Path) -> Index:
         """Let `folder` have the tokens, and return what it has."""
 
+    @abstractmethod
+    def text(self, split: Split) -> str:
+        """Return text of a split, from its beginning."""
+
     def beginning(self, split: Split, n_tokens: int) -> Ids:
         """Return the first ids of a split, in memory."""
         none = np.zeros(0, dtype=np.uint32)
@@ -60,16 +75,22 @@ class FromText(Prepared):
     """Documents that become tokens as they are asked for."""
 
     config: DataConfig
-    documents: Mapping[Split, tuple[str, ...]]
+    documents: Sides
 
     def pieces(self, split: Split) -> Iterator[Ids]:
-        """Encode the documents of a split."""
-        return encode_stream(
+        """Encode the documents of a split, as far as they are wanted."""
+        ids = encode_stream(
             self.documents[split],
             self.tokenizer,
             unknown=self.config.unknown,
             threads=pick_threads(0),
         )
+        most = _most(self.config, split)
+        return ids if most is None else up_to(most, ids)
+
+    def text(self, split: Split) -> str:
+        """Return the first document of a split, or as much of it as is read at once."""
+        return next(iter(chunks(next(iter(self.documents[split])))))
 
     def put(self, folder: Path) -> Index:
         """Write the ids of both splits."""
@@ -94,6 +115,10 @@ class FromTokens(Prepared):
         for _, part in stretches(open_row(self.index, split, self.tokenizer)):
             yield part
 
+    def text(self, split: Split) -> str:
+        """Return what the first ids of a split say."""
+        return self.tokenizer.decode(self.beginning(split, SHOWN_TOKENS))
+
     def put(self, folder: Path) -> Index:
         """Write where the ids are."""
         write_index(folder, self.index)
@@ -105,10 +130,15 @@ def prepare(config: DataConfig, *, data_dir: Path | None, note: Note) -> Prepare
 
     A folder that `bardling data tokens`, nanoGPT or llm.c has prepared is read where it lies.
     """
-    folder = Path(config.corpus)
-    if not is_corpus(config.corpus) and is_token_folder(folder):
+    folder, shards = Path(config.corpus), find_shards(config.corpus)
+    has_index = not is_corpus(config.corpus) and is_token_folder(folder)
+    if (has_index or shards) and (config.max_documents or config.max_tokens):
+        raise UsageError(
+            f"{folder} holds tokens, which are read as they are: give max_documents and max_tokens "
+            "to 'bardling data tokens', which makes such folders"
+        )
+    if has_index:
         return _take_tokens(config, folder, data_dir, note)
-    shards = find_shards(config.corpus)
     if shards is not None:
         return _take_shards(config, shards, data_dir)
     return _prepare_text(config, data_dir, note)
@@ -119,7 +149,7 @@ def _take_tokens(config: DataConfig, folder: Path, data_dir: Path | None, note: 
     if config.tokenizer != DataConfig().tokenizer:
         if is_trained_here(config.tokenizer):
             note(f"{folder} comes with its tokenizer, so {config.tokenizer} is not learned")
-        elif tokenizer_for(config.tokenizer, (), data_dir).sha256 != tokenizer.sha256:
+        elif _found(config.tokenizer, data_dir).sha256 != tokenizer.sha256:
             raise UsageError(
                 f"{folder} holds tokens of its own tokenizer, not of {config.tokenizer}: leave "
                 "--tokenizer away, or give the text itself"
@@ -135,35 +165,71 @@ def _take_shards(
             f"{config.corpus} holds tokens, and --tokenizer has to name what they were made with: "
             "gpt2, a tokenizer.json, a ranks file or a run"
         )
-    tokenizer = tokenizer_for(config.tokenizer, (), data_dir)
+    tokenizer = _found(config.tokenizer, data_dir)
     return FromTokens(tokenizer=tokenizer, index=shards_of(shards, tokenizer))
 
 
+def _found(name: str, data_dir: Path | None) -> Tokenizer:
+    """Return a tokenizer that need not be learned."""
+    return tokenizer_for(name, (), data_dir, end_token=False)
+
+
+def _most(config: DataConfig, split: Split) -> int | None:
+    """Return how many tokens of a split are wanted at most; of validation in proportion."""
+    if not config.max_tokens:
+        return None
+    share = config.val_fraction / (1 - config.val_fraction) if split == "val" else 1
+    return max(2, round(config.max_tokens * share))
+
+
 def _prepare_text(config: DataConfig, data_dir: Path | None, note: Note) -> FromText:
-    corpus = load_corpus(config.corpus, data_dir=data_dir)
-    for text in corpus.notes:
-        note(text)
-    texts = split_corpus(corpus, val_fraction=config.val_fraction)
-    if corpus.held_out is not None:
-        corpus = replace(corpus, documents=(*texts["train"], *texts["val"]))
-    tokenizer = tokenizer_for(config.tokenizer, corpus.documents, data_dir)
-    if tokenizer.end_token is None and len(corpus.documents) > 1:
+    corpus = load_corpus(config.corpus, data_dir=data_dir, note=note)
+    if config.max_documents:
+        corpus = corpus.beginning(config.max_documents)
+    sides = split_corpus(corpus, val_fraction=config.val_fraction)
+    several = corpus.has_several
+    texts = _to_learn_from(sides, config)
+    tokenizer = tokenizer_for(config.tokenizer, texts, data_dir, end_token=several)
+    if tokenizer.end_token is None and several:
         note("the tokenizer has no end token, so the documents run into each other")
-    _meet_unknown(corpus, tokenizer, config, note)
-    return FromText(tokenizer=tokenizer, config=config, documents=texts)
+    if tokenizer.count_unknown(RARE):
+        _meet_unknown(corpus, sides, tokenizer, config, note)
+    return FromText(tokenizer=tokenizer, config=config, documents=sides)
 
 
-def _meet_unknown(corpus: Corpus, tokenizer: Tokenizer, config: DataConfig, note: Note) -> None:
+def _to_learn_from(sides: Sides, config: DataConfig) -> Iterator[Text]:
+    """Yield the texts that a tokenizer learns from: all of them, unless that is a great deal."""
+    for split in SPLITS:
+        most = _most(config, split)
+        limits = [] if most is None else [TOKEN_CHARACTERS * most]
+        if config.tokenizer != "char":  # which has to meet every character
+            limits.append(LEARN_CHARACTERS)
+        yield from first_characters(sides[split], min(limits, default=sys.maxsize))
+
+
+def _meet_unknown(
+    corpus: Corpus, sides: Sides, tokenizer: Tokenizer, config: DataConfig, note: Note
+) -> None:
     """Count the characters that the tokenizer does not know, or refuse the first with its place."""
-    counts = [tokenizer.count_unknown(document) for document in corpus.documents]
-    first = next((number for number, count in enumerate(counts) if count), None)
-    if first is None:
-        return
-    if config.unknown == "skip":
-        note(f"{sum(counts):,} characters are unknown to the tokenizer and left out")
-        return
+    texts: Iterable[Text] = chain(corpus.documents, sides["val"] if corpus.has_own_val else ())
+    if config.max_tokens:
+        texts = first_characters(texts, TOKEN_CHARACTERS * config.max_tokens)
+    n_unknown = 0
+    for number, text in enumerate(texts, start=1):
+        where = f"document {number} of {corpus.name}" if corpus.has_several else corpus.name
+        n_before = 0
+        for part in chunks(text):
+            n_here = tokenizer.count_unknown(part)
+            if n_here and config.unknown == "error":
+                _refuse(tokenizer, part, where, n_before)
+            n_unknown, n_before = n_unknown + n_here, n_before + len(part)
+    if n_unknown:
+        note(f"{n_unknown:,} characters are unknown to the tokenizer and left out")
+
+
+def _refuse(tokenizer: Tokenizer, text: str, where: str, n_before: int) -> None:
     try:
-        tokenizer.encode_array(corpus.documents[first])
+        tokenizer.encode_array(text)
     except TokenizerError as error:
-        where = f"document {first + 1} of {corpus.name}" if len(counts) > 1 else corpus.name
-        raise TokenizerError(f"{where}: {error}") from error
+        after = f", after {n_before:,} characters" if n_before else ""
+        raise TokenizerError(f"{where}{after}: {error}") from error

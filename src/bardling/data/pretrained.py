@@ -1,11 +1,12 @@
 """Tokenizers by name: one that is learned from a text, or GPT-2's from its published files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from bardling.data.known import Known, find_or_download
 from bardling.text.bpe import BPETokenizer
 from bardling.text.bpe_files import read_gpt2_files
+from bardling.text.lots import Text
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import MERGES_FILE, VOCAB_FILE, train_tokenizer
 
@@ -35,8 +36,10 @@ def gpt2_tokenizer(data_dir: Path | None = None) -> BPETokenizer:
     return read_gpt2_files(vocab, merges)
 
 
-def tokenizer_for(name: str, documents: Sequence[str], data_dir: Path | None = None) -> Tokenizer:
-    """Return the tokenizer that `--tokenizer` names for some documents."""
+def tokenizer_for(
+    name: str, texts: Iterable[Text], data_dir: Path | None = None, *, end_token: bool
+) -> Tokenizer:
+    """Return the tokenizer that `--tokenizer` names for some texts, if it is learned from them."""
     if name == "gpt2":
         return gpt2_tokenizer(data_dir)
-    return train_tokenizer(name, documents, end_token=len(documents) > 1)
+    return train_tokenizer(name, texts, end_token=end_token)

@@ -1,27 +1,34 @@
 """Documents in files: plain text, one JSON object a line, tables in parquet, compressed or not.
 
-Files are read strictly and kept as they are, line ends included: what is damaged is refused with
-its place, and what is merely unusual is said in the notes. What is packed is unpacked up to a
-limit, so that a small file cannot fill the memory.
+Files are read in a stream, strictly, and kept as they are, line ends included: what is damaged is
+refused with its place, and what is merely unusual is noted. A plain text that is too long to be
+held is given as a `LongFile`, which is read as often as it is asked for.
 """
 
-import gzip
-import io
+import codecs
 import json
 import re
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from bardling.data.unpacking import CHUNK_BYTES, COMPRESSIONS, open_plain
 from bardling.errors import CorpusError, StorageError
 from bardling.extras import optional
-from bardling.storage import DEFAULT_LIMIT, atomic_file, parse_json, read_bytes
+from bardling.storage import DEFAULT_LIMIT, atomic_file, open_file, parse_json
+from bardling.text.lots import Text, whole
 
 SUFFIXES = (".txt", ".md", ".jsonl", ".parquet")
 COLUMN = "text"
 """The field of a JSON object, and the column of a table, that holds the text."""
+LONG_BYTES = 2**26
+"""From here on a plain text is not held in memory."""
 
+Note = Callable[[str], None]
+
+_ROWS = 1024  # of a table, unpacked at once
+_LINE_BYTES = 2**28
 _UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
     b"\xff\xfe\x00\x00": "UTF-32",
@@ -42,147 +49,209 @@ def _kind(path: Path) -> str:
     return Path(path.stem).suffix.lower() if suffix in COMPRESSIONS else suffix
 
 
-def read_documents(file: Path, notes: list[str]) -> list[str]:
-    """Return the documents of one file, empty ones too, and add to `notes`.
+def read_documents(file: Path, note: Note, *, column: str = COLUMN) -> Iterator[Text]:
+    """Yield the documents of one file, empty ones too; `note` hears what is unusual.
 
     Raises `CorpusError` with file and place for what is damaged.
     """
-    kind, data = _kind(file), _plain(file, read_bytes(file))
+    kind = _kind(file)
     if kind == ".parquet":
-        return _rows(file, data)
-    text = _decode(file, data, notes)
-    if kind == ".jsonl":
-        lines = enumerate(text.split("\n"), start=1)
-        return [_parse_line(file, number, line) for number, line in lines if line.strip()]
-    _note_oddities(file, text, notes)
-    return [text]
+        yield from _rows(file, column)
+    elif kind == ".jsonl":
+        yield from _objects(file, note, column)
+    elif file.suffix.lower() not in COMPRESSIONS and file_size(file) >= LONG_BYTES:
+        yield LongFile(path=file, note=note)
+    else:
+        yield "".join(_decoded(file, note))
 
 
-def write_jsonl(path: Path, documents: Iterable[str]) -> None:
-    """Write documents, each as a JSON object on a line of its own."""
+def file_size(file: Path) -> int:
+    """Return the number of bytes of a regular file."""
+    with open_file(file) as opened:
+        return opened.seek(0, 2)
+
+
+def write_jsonl(path: Path, documents: Iterable[Text]) -> int:
+    """Write documents, each as a JSON object on a line of its own; return how many there are."""
+    n_documents = 0
     with atomic_file(path) as file:
         for text in documents:
-            file.write(json.dumps({COLUMN: text}, ensure_ascii=False).encode() + b"\n")
+            n_documents += 1
+            file.write(json.dumps({COLUMN: whole(text)}, ensure_ascii=False).encode() + b"\n")
+    return n_documents
 
 
-def _decode(file: Path, data: bytes, notes: list[str]) -> str:
-    """Decode strict UTF-8, without its byte order mark."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LongFile:
+    """A plain text, or a part of it, that is read anew whenever it is asked for."""
+
+    path: Path
+    note: Note
+    start: int = 0
+    """Its first character in the file."""
+    stop: int | None = None
+    """The character after its last; None for the end of the file."""
+
+    def chunks(self) -> Iterator[str]:
+        """Yield the text, about a million characters at a time."""
+        place = 0
+        for chunk in _decoded(self.path, self.note):
+            part = chunk[max(0, self.start - place) : _none_or(self.stop, place)]
+            if part:
+                yield part
+            place += len(chunk)
+            if self.stop is not None and place >= self.stop:
+                return
+
+    @cached_property
+    def n_characters(self) -> int:
+        """The number of characters, found by reading all of them."""
+        return sum(map(len, self.chunks()))
+
+
+def first_characters(texts: Iterable[Text], n_characters: int) -> Iterator[Text]:
+    """Yield texts until they have so many characters; the last is cut there."""
+    for text in texts:
+        if n_characters <= 0:
+            return
+        if isinstance(text, LongFile):
+            length, cut = text.n_characters, replace(text, stop=text.start + n_characters)
+            yield text if length <= n_characters else cut
+        else:
+            held = whole(text)
+            length = len(held)
+            yield held[:n_characters]
+        n_characters -= length
+
+
+def _none_or(stop: int | None, place: int) -> int | None:
+    return None if stop is None else max(0, stop - place)
+
+
+def _decoded(file: Path, note: Note) -> Iterator[str]:
+    """Yield strict UTF-8 in chunks, without its byte order mark."""
+    oddities = _Oddities()
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    place = 0
+    with open_plain(file) as plain:
+        while data := plain.read(CHUNK_BYTES):
+            n_mark = 0 if place else _mark(file, data, note)
+            text = _decode(file, data[n_mark:], place + n_mark, decoder)
+            oddities.look_at(text)
+            yield text
+            place += len(data)
+        _decode(file, b"", place, decoder, final=True)
+    oddities.tell(file, note)
+
+
+def _mark(file: Path, data: bytes, note: Note) -> int:
+    """Return the length of the byte order mark of UTF-8 that a file begins with, if it does."""
     for mark, encoding in _OTHER_BOMS.items():
         if data.startswith(mark):
             raise CorpusError(
                 f"{file} is {encoding}, UTF-8 was expected: "
                 f"convert it with 'iconv -f {encoding} -t UTF-8'"
             )
-    n_mark = len(_UTF8_BOM) if data.startswith(_UTF8_BOM) else 0
-    if n_mark:
-        notes.append(f"{file}: the byte order mark at its start was dropped")
+    if not data.startswith(_UTF8_BOM):
+        return 0
+    note(f"{file}: the byte order mark at its start was dropped")
+    return len(_UTF8_BOM)
+
+
+def _decode(
+    file: Path, data: bytes, place: int, decoder: codecs.IncrementalDecoder, *, final: bool = False
+) -> str:
+    """Decode what follows in a file, where `place` bytes went before."""
+    waiting = len(decoder.getstate()[0])
     try:
-        return data[n_mark:].decode("utf-8")
+        return decoder.decode(data, final)
     except UnicodeDecodeError as error:
-        position = n_mark + error.start
         raise CorpusError(
-            f"{file} is not UTF-8: byte {position:,} is 0x{data[position]:02x}, "
-            "convert the file or repair it there"
+            f"{file} is not UTF-8: byte {place - waiting + error.start:,} is "
+            f"0x{error.object[error.start]:02x}, convert the file or repair it there"
         ) from error
 
 
-def _note_oddities(file: Path, text: str, notes: list[str]) -> None:
-    """Say what is unusual in `text`, which is kept as it is."""
-    if n_nul := text.count("\0"):
-        notes.append(f"{file}: {n_nul} NUL kept, the first at character {text.index(chr(0)):,}")
-    n_crlf = text.count("\r\n")
-    n_cr = text.count("\r") - n_crlf
-    if n_crlf or n_cr:
-        notes.append(f"{file}: line ends kept as they are, {n_crlf:,} CRLF and {n_cr:,} CR alone")
+class _Oddities:
+    """What is unusual in a text, which is kept as it is."""
+
+    def __init__(self) -> None:
+        self.n_characters = self.n_nul = self.first_nul = self.n_crlf = self.n_cr = 0
+        self._after_cr = False
+
+    def look_at(self, text: str) -> None:
+        """Count in the next part of the text."""
+        n_nul = text.count("\0")
+        if n_nul and not self.n_nul:
+            self.first_nul = self.n_characters + text.index("\0")
+        self.n_nul += n_nul
+        if "\r" in text or self._after_cr:
+            self.n_crlf += text.count("\r\n") + (self._after_cr and text.startswith("\n"))
+            self.n_cr += text.count("\r")
+        self._after_cr = text.endswith("\r")
+        self.n_characters += len(text)
+
+    def tell(self, file: Path, note: Note) -> None:
+        """Say what was found."""
+        if self.n_nul:
+            note(f"{file}: {self.n_nul} NUL kept, the first at character {self.first_nul:,}")
+        if self.n_cr:
+            alone = self.n_cr - self.n_crlf
+            note(f"{file}: line ends kept as they are, {self.n_crlf:,} CRLF and {alone:,} CR alone")
 
 
-def _parse_line(file: Path, number: int, line: str) -> str:
+def _objects(file: Path, note: Note, column: str) -> Iterator[str]:
+    """Yield the texts of a .jsonl file, line by line."""
+    place = 0
+    with open_plain(file) as plain:
+        number = 0
+        while line := plain.readline(_LINE_BYTES + 1):
+            number += 1
+            if len(line) > _LINE_BYTES:
+                raise CorpusError(f"{file} line {number:,} is longer than {_LINE_BYTES:,} bytes")
+            n_mark = 0 if place else _mark(file, line, note)
+            decoder = codecs.getincrementaldecoder("utf-8")()
+            text = _decode(file, line[n_mark:], place + n_mark, decoder, final=True)
+            if text.strip():
+                yield _parse_line(file, number, text, column)
+            place += len(line)
+
+
+def _parse_line(file: Path, number: int, line: str, column: str) -> str:
     """Return the text of one line of a .jsonl file."""
     try:
         value = parse_json(line.encode("utf-8"), "it")
     except StorageError as error:
         raise CorpusError(f"{file} line {number:,} cannot be read: {error}") from error
-    match value:
-        case {"text": str(text)} if not re.search("[\ud800-\udfff]", text):
-            return text
+    text = value.get(column) if isinstance(value, dict) else None
+    if isinstance(text, str) and not re.search("[\ud800-\udfff]", text):
+        return text
     raise CorpusError(
-        f"{file} line {number:,} has no 'text' that is text: "
-        'an object like {"text": "..."} was expected'
+        f"{file} line {number:,} has no '{column}' that is text: "
+        f'an object like {{"{column}": "..."}} was expected'
     )
 
 
-def _plain(file: Path, data: bytes) -> bytes:
-    """Return what a file holds, unpacked if its name says that it is packed."""
-    unpack = COMPRESSIONS.get(file.suffix.lower())
-    if unpack is None:
-        return data
-    try:
-        found = unpack(data, DEFAULT_LIMIT)
-    except _Damaged as error:
-        raise CorpusError(f"{file} cannot be unpacked: {error}") from error
-    if len(found) > DEFAULT_LIMIT:
-        raise CorpusError(f"{file} unpacks to more than {DEFAULT_LIMIT:,} bytes: cut it into parts")
-    return found
-
-
-class _Damaged(Exception):
-    """Packed data are cut short or are not what their name says."""
-
-
-def _gunzip(data: bytes, limit: int) -> bytes:
-    """Unpack gzip (RFC 1952) to a little more than `limit`."""
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            return file.read(limit + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _Damaged(str(error)) from error
-
-
-def _unzstd(data: bytes, limit: int) -> bytes:
-    """Unpack Zstandard (RFC 8878), frame by frame, to a little more than `limit`."""
-    library = optional("zstandard", "data", "a .zst file")
-    found = bytearray()
-    place, frame = 0, None
-    while place < len(data) and len(found) <= limit:
-        frame = frame or library.ZstdDecompressor().decompressobj()
-        step = data[place : place + _STEP]
-        try:
-            found += frame.decompress(step)
-        except library.ZstdError as error:
-            raise _Damaged(str(error)) from error
-        place += len(step)
-        if frame.eof:
-            place -= len(frame.unused_data)
-            frame = None
-    if frame is not None and len(found) <= limit:
-        raise _Damaged("it is cut short")
-    return bytes(found)
-
-
-def _rows(file: Path, data: bytes) -> list[str]:
-    """Return the column of texts of a parquet file."""
+def _rows(file: Path, column: str) -> Iterator[str]:
+    """Yield the column of texts of a parquet file, some rows at a time."""
     parquet = optional("pyarrow.parquet", "data", "a .parquet file")
     arrow = optional("pyarrow", "data", "a .parquet file")
-    try:
-        table = parquet.ParquetFile(io.BytesIO(data))
-        if COLUMN not in table.schema_arrow.names:
-            names = ", ".join(table.schema_arrow.names[:8])
-            raise CorpusError(f"{file} has no column {COLUMN!r}; its columns are {names}")
-        found: list[Any] = []
-        size = 0
-        for batch in table.iter_batches(batch_size=_ROWS, columns=[COLUMN]):
-            found += batch.column(0).to_pylist()
-            size += batch.nbytes
-            if size > DEFAULT_LIMIT:
-                raise CorpusError(f"{file} unpacks to more than {DEFAULT_LIMIT:,} bytes")
-    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{file} is damaged, or no parquet file: {error}") from error
-    for number, text in enumerate(found, start=1):
-        if not isinstance(text, str):
-            raise CorpusError(f"{file} row {number:,} has no text: found {str(text)[:60]!r}")
-    return found
-
-
-_ROWS = 1024  # of a table, unpacked at once
-_STEP = 2**12  # packed bytes taken at once: at worst, four of them are a block of 128 KiB
-COMPRESSIONS: dict[str, Callable[[bytes, int], bytes]] = {".gz": _gunzip, ".zst": _unzstd}
+    number = size = 0
+    with open_file(file) as opened:
+        try:
+            table = parquet.ParquetFile(opened)
+            if column not in table.schema_arrow.names:
+                names = ", ".join(table.schema_arrow.names[:8])
+                raise CorpusError(f"{file} has no column {column!r}; its columns are {names}")
+            for batch in table.iter_batches(batch_size=_ROWS, columns=[column]):
+                size += batch.nbytes
+                if size > DEFAULT_LIMIT:
+                    raise CorpusError(f"{file} unpacks to more than {DEFAULT_LIMIT:,} bytes")
+                for text in batch.column(0).to_pylist():
+                    number += 1
+                    if not isinstance(text, str):
+                        found = repr(str(text)[:60])
+                        raise CorpusError(f"{file} row {number:,} has no text: found {found}")
+                    yield text
+        except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise CorpusError(f"{file} is damaged, or no parquet file: {error}") from error

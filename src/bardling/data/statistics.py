@@ -1,14 +1,17 @@
 """What a corpus is like, and what that says about the model to train on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
+from bardling.text.lots import Text, lots
 from bardling.text.tokenizer import Tokenizer
 
 PERCENTILES = (5, 25, 50, 75, 95, 100)
 TOKENS_PER_PARAMETER = 20  # Hoffmann et al. 2022, "Training compute-optimal large language models"
+AT_ONCE = 2**19  # characters
 BLOCK_SIZES = (32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -40,20 +43,30 @@ class Statistics:
         return self.n_tokens // TOKENS_PER_PARAMETER
 
 
-def measure(documents: Sequence[str], tokenizer: Tokenizer) -> Statistics:
-    """Count a corpus with a tokenizer; the end token of each document counts."""
+def measure(documents: Iterable[Text], tokenizer: Tokenizer) -> Statistics:
+    """Count a corpus with a tokenizer, in one go; the end token of each document counts."""
     end = tokenizer.end_token is not None
-    words = [len(text.split()) for text in documents]
-    tokens = [len(tokenizer.encode(text, unknown="skip")) + end for text in documents]
+    n_bytes = n_characters = 0
+    distinct: set[str] = set()
+    words, tokens = [0], [0]
+    for part, is_end in chain.from_iterable(lots(documents, AT_ONCE)):
+        n_bytes += len(part.encode("utf-8"))
+        n_characters += len(part)
+        distinct.update(part)
+        words[-1] += len(part.split())
+        tokens[-1] += len(tokenizer.encode_array(part, unknown="skip")) + (is_end and end)
+        if is_end:
+            words.append(0)
+            tokens.append(0)
     return Statistics(
-        n_documents=len(documents),
-        n_bytes=sum(len(text.encode("utf-8")) for text in documents),
-        n_characters=sum(map(len, documents)),
-        n_distinct=len(set().union(*documents)),
+        n_documents=len(words) - 1,
+        n_bytes=n_bytes,
+        n_characters=n_characters,
+        n_distinct=len(distinct),
         n_words=sum(words),
         n_tokens=sum(tokens),
-        words=_percentiles(words),
-        tokens=_percentiles(tokens),
+        words=_percentiles(words[:-1]),
+        tokens=_percentiles(tokens[:-1]),
     )
 
 

@@ -9,8 +9,11 @@ from html import escape
 from typing import Any
 
 from bardling.evaluation.standing import Standing, Told, summary
+from bardling.evaluation.tokenizers import Comparison
 from bardling.reporting.console import clock, count, nats
 from bardling.reporting.curves import Curve, loss_chart
+from bardling.reporting.tokenizer_section import STYLE as TOKENIZER_STYLE
+from bardling.reporting.tokenizer_section import tokenizer_section
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #222; --paper: #fdfcf8; --soft: #8a8578; --good: #4a7c3a;
@@ -42,11 +45,13 @@ def run_page(
     samples: Sequence[Told],
     by_grammar: bool,
     advice: Sequence[tuple[str, str]],
+    tokenizers: Comparison | str | None = None,
 ) -> str:
     """Return the page of a run as HTML.
 
     `samples` are what the model writes now, `by_grammar` tells whether they should be stories, and
-    `advice` are commands to try next, each with what it does.
+    `advice` are commands to try next, each with what it does. `tokenizers` are compared, or it says
+    why they are not; with None the page does not speak of them.
     """
     parts = [
         f"<h1>{escape(name)}</h1>",
@@ -60,13 +65,15 @@ def run_page(
         "<h2>What it writes now</h2>",
         *([_share(samples)] if by_grammar else []),
         *(_sample(sample, by_grammar=by_grammar) for sample in samples[:8]),
+        *_tokenizers(tokenizers),
         "<h2>What to try next</h2>",
         *(f"<p><code>{escape(c)}</code><br>{escape(why)}</p>" for c, why in advice),
     ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(name)} - bardling</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(name)} - bardling</title>\n"
+        f"<style>{STYLE}{TOKENIZER_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(parts)
         + "\n</body>\n</html>\n"
     )
@@ -128,6 +135,12 @@ def _history(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
         f"<blockquote>{escape(record['sample'])}</blockquote>"
         for record in chosen
     ]
+
+
+def _tokenizers(found: Comparison | str | None) -> list[str]:
+    if isinstance(found, Comparison):
+        return [tokenizer_section(found)]
+    return [] if found is None else [f'<p class="facts">Tokenizers: {escape(found)}.</p>']
 
 
 def _share(samples: Sequence[Told]) -> str:

@@ -13,9 +13,12 @@ from bardling.checkpoint import open_checkpoint
 from bardling.data.documents import Documents, known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.data.tokens import Tokens
+from bardling.errors import CorpusError
 from bardling.evaluation.loss import evaluate
+from bardling.evaluation.run_tokenizers import LEARN_BYTES, MEASURE_BYTES, compare_for_run
 from bardling.evaluation.samples import SAMPLE_TEMPERATURE
 from bardling.evaluation.standing import BIGRAM, FIT_TOKENS, LONG, Standing, Told, ngram_loss, told
+from bardling.evaluation.tokenizers import Comparison
 from bardling.generation.sampling import Sample
 from bardling.generation.text import generate_texts, read_prompt
 from bardling.model.gpt import GPT
@@ -42,6 +45,8 @@ class Report:
     by_grammar: bool
     """Whether the samples should be stories of the grammar."""
     path: Path
+    tokenizers: Comparison | str | None
+    """Tokenizers on the text of the run, or why they are not compared; None where not asked for."""
 
     @property
     def rows(self) -> list[tuple[str, float, str]]:
@@ -54,12 +59,13 @@ def report(
     *,
     num_samples: int = SAMPLES,
     seed: int = 0,
+    tokenizers: bool = True,
     note: Callable[[str], None] = warn,
 ) -> Report:
     """Measure the best step of a run, let it write, and leave `report.html` in its folder.
 
-    `folder` is the run's path, or its name in ./runs; `note` hears what should be known (a Python
-    warning by default).
+    `folder` is the run's path, or its name in ./runs; `tokenizers` compares some on the run's text,
+    which takes seconds; `note` hears what should be known (a Python warning by default).
     """
     run = find_run(folder, runs_folder())
     checkpoint = open_checkpoint(run, "best", note)
@@ -74,6 +80,7 @@ def report(
         samples=_samples(model, tokenizer, num_samples, seed, by_grammar=documents is not None),
         by_grammar=documents is not None,
         path=run.path / "report.html",
+        tokenizers=_tokenizers(train, val, tokenizer) if tokenizers else None,
     )
     page = run_page(
         name=run.name,
@@ -83,6 +90,7 @@ def report(
         samples=done.samples,
         by_grammar=done.by_grammar,
         advice=_advice(run),
+        tokenizers=done.tokenizers,
     )
     storage.write_text(done.path, page)
     return done
@@ -130,6 +138,14 @@ def _samples(
         seed=seed,
     )
     return told(texts) if by_grammar else [Told(text=t, end=len(t), reason=None) for t in texts]
+
+
+def _tokenizers(train: Tokens, val: Tokens, tokenizer: Tokenizer) -> Comparison | str:
+    """Compare tokenizers on the text of the run, or say why that cannot be."""
+    try:
+        return compare_for_run(train[:LEARN_BYTES], val[:MEASURE_BYTES], tokenizer)
+    except CorpusError as error:
+        return str(error)
 
 
 def _facts(run: RunFolder, step: int, train_tokens: int) -> list[str]:

@@ -24,7 +24,8 @@ from bardling.text.bpe_encoding import ByRank, ByTiktoken, Encoder, Pair, is_pla
 from bardling.text.bpe_json import bpe_json, read_bpe_json
 from bardling.text.bpe_training import learn
 from bardling.text.byte_order import BYTES
-from bardling.text.counting import count_pieces
+from bardling.text.counting import Heard, count_pieces, unheard
+from bardling.text.lots import Text
 from bardling.text.pretokenize import SplitName
 from bardling.text.tokenizer import END_TOKEN, END_TOKENS, Unknown
 
@@ -61,19 +62,21 @@ class BPETokenizer:
     @classmethod
     def train(
         cls,
-        texts: Iterable[str],
+        texts: Iterable[Text],
         *,
         vocab_size: int,
         end_token: bool = False,
         split: SplitName = "gpt2",
         min_frequency: int = 1,
         processes: int = 1,
+        heard: Heard = unheard,
     ) -> "BPETokenizer":
         """Learn merges until there are `vocab_size` tokens, the end token included, or no pair.
 
         The most frequent pair goes first, among equals that of the smallest ids; one that stands
         in the text less than `min_frequency` times is not merged. Texts are read one after the
-        other and not kept; the result is the same for any number of `processes`.
+        other and not kept; the result is the same for any number of `processes`. `heard` is told
+        how far it is.
         """
         n_tokens = vocab_size - end_token
         if n_tokens < len(BYTES):
@@ -81,8 +84,8 @@ class BPETokenizer:
                 f"a vocabulary of {vocab_size} has no room for the 256 bytes"
                 f"{' and the end token' if end_token else ''}: take {256 + end_token} or more"
             )
-        counts = count_pieces(map(_checked, texts), split, processes=processes)
-        merges = learn(counts, n_tokens, min_frequency=min_frequency)
+        counts = count_pieces(map(_checked_text, texts), split, processes=processes, heard=heard)
+        merges = learn(counts, n_tokens, min_frequency=min_frequency, heard=heard)
         return cls(merges=tuple(merges), split=split, special=(END_TOKEN,) * end_token)
 
     @cached_property
@@ -246,6 +249,11 @@ def _text_or_not(data: bytes) -> list[str | bytes]:
         stretch.encode("utf-8", "surrogateescape") if number % 2 else stretch
         for number, stretch in enumerate(stretches)
     ]
+
+
+def _checked_text(text: Text) -> Text:
+    """Return a text; a long one comes from a file, which was decoded strictly."""
+    return _checked(text) if isinstance(text, str) else text
 
 
 def _checked(text: str, unknown: Unknown = "error") -> str:

@@ -22,21 +22,31 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from bardling.text.byte_order import BYTES
+from bardling.text.counting import Heard, unheard
 
 Pair = tuple[int, int]
 Places = Int32[np.ndarray, " _"]
 
 _BORDER, _GONE = -1, -2  # in the line: between two pieces, and what a merge has taken away
 _SHIFT = 32  # a pair as one number, ordered as pairs are
+_MERGES_TOLD = 64  # after so many merges it is said how far it is: some milliseconds
 
 
-def learn(counts: Mapping[str, int], n_tokens: int, *, min_frequency: int = 1) -> list[Pair]:
+def learn(
+    counts: Mapping[str, int],
+    n_tokens: int,
+    *,
+    min_frequency: int = 1,
+    heard: Heard = unheard,
+) -> list[Pair]:
     """Return the merges that make `n_tokens` tokens, the 256 bytes included, or fewer.
 
     `counts` says how often each piece of text stands in the corpus. The most frequent pair goes
     first, among equals that of the smallest ids. Merges end early where no pair is left that stands
-    in the text `min_frequency` times.
+    in the text `min_frequency` times; then `heard` is told that there are no more to make.
     """
+    wanted = max(n_tokens - len(BYTES), 0)
+    heard("merging", 0, wanted)
     line = _Line(counts)
     merges: list[Pair] = []
     queue = _Queue(line, max(min_frequency, 1))
@@ -45,6 +55,9 @@ def learn(counts: Mapping[str, int], n_tokens: int, *, min_frequency: int = 1) -
         (first, second), places = found
         queue.put(line.join(places, token, alike=first == second))
         merges.append((first, second))
+        if len(merges) % _MERGES_TOLD == 0:
+            heard("merging", len(merges), wanted)
+    heard("merging", len(merges), len(merges))
     return merges
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Int64, UInt32
 
 from bardling.errors import TokenizerError
 from bardling.storage import Json, json_bytes, sha256
+from bardling.text.lots import Text, chunks
 from bardling.text.tokenizer import END_TOKEN, Unknown
 from bardling.text.tokenizer_json import special_token_json
 
@@ -44,11 +45,12 @@ class CharacterTokenizer:
                 )
 
     @classmethod
-    def train(cls, texts: Iterable[str], *, end_token: bool = False) -> "CharacterTokenizer":
+    def train(cls, texts: Iterable[Text], *, end_token: bool = False) -> "CharacterTokenizer":
         """Give every distinct character an id, in the order of the code points."""
         distinct: set[str] = set()
         for text in texts:
-            distinct.update(text)
+            for part in chunks(text):
+                distinct.update(part)
         return cls(characters="".join(sorted(distinct)), has_end_token=end_token)
 
     @property

@@ -15,6 +15,7 @@ from bardling.storage import Json, exists, json_bytes, parse_json, read_bytes, w
 from bardling.text.bpe import BPETokenizer
 from bardling.text.bpe_files import read_gpt2_files, read_ranks
 from bardling.text.characters import CharacterTokenizer
+from bardling.text.lots import Text
 from bardling.text.pretokenize import PATTERNS, SplitName
 from bardling.text.tokenizer import Tokenizer
 
@@ -44,7 +45,7 @@ def is_trained_here(name: str) -> bool:
 
 def train_tokenizer(
     name: str,
-    texts: Iterable[str],
+    texts: Iterable[Text],
     *,
     end_token: bool,
     min_frequency: int = 1,
