@@ -18,11 +18,10 @@ from bardling.data.token_folder import (
     open_split,
     read_index,
     shards_of,
-    up_to,
     write_index,
     write_split,
 )
-from bardling.data.tokens import Row, Tokens, places_of
+from bardling.data.tokens import Row, Tokens, places_of, up_to
 from bardling.errors import BardlingError, TokenFileError
 from bardling.text.characters import CharacterTokenizer
 

@@ -1,4 +1,4 @@
-"""`bardling data`: stories made and read back; corpora looked at, cleaned and parted."""
+"""`bardling data`: stories made and read back; corpora looked at, cleaned, parted, encoded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import tyro
 from bardling import storage
 from bardling.cli.curation import run_clean, run_split, run_stats
 from bardling.cli.options import File, choose, parse
+from bardling.cli.tokens import run_tokens
 from bardling.data.corpora import load_corpus
 from bardling.data.reading import write_jsonl
 from bardling.data.stories.listening import Reading, listen
@@ -26,12 +27,14 @@ usage: bardling data stories [--documents N] [--seed N] [--split train|val] [--o
        bardling data stats CORPUS
        bardling data clean CORPUS [--output FILE]
        bardling data split CORPUS FOLDER
+       bardling data tokens CORPUS FOLDER [--tokenizer bpe:8000] [--max-tokens N]
 
 stories  makes stories by a grammar that knows how likely each one is
 parse    tells whether texts are such stories, and where and why one stops being one
 stats    counts a corpus, and suggests a context and a size of model
 clean    takes out what is no content, stubs and duplicates, and shows what
 split    parts a corpus for training and validation, and checks that they share no text
+tokens   turns a corpus of any size into a folder of tokens, once for many runs
 
 Each with --help tells all about it.
 """
@@ -68,6 +71,7 @@ def run(argv: Sequence[str]) -> int:
         "stats": run_stats,
         "clean": run_clean,
         "split": run_split,
+        "tokens": run_tokens,
     }
     return choose(verbs, argv, of="data", usage=USAGE)
 

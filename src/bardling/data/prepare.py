@@ -4,11 +4,11 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Integer
 
 from bardling.data.config import DataConfig, Split
 from bardling.data.corpora import Corpus, Note, is_corpus, load_corpus
@@ -18,24 +18,22 @@ from bardling.data.reading import first_characters
 from bardling.data.shards import find_shards
 from bardling.data.split import Sides, split_corpus
 from bardling.data.token_folder import (
+    SHARD_TOKENS,
     SPLITS,
     Index,
     is_token_folder,
     open_row,
     read_index,
     shards_of,
-    up_to,
     write_index,
     write_split,
 )
-from bardling.data.tokens import stretches
+from bardling.data.tokens import Ids, stretches, up_to
 from bardling.errors import TokenizerError, UsageError
 from bardling.machine.threads import pick_threads
 from bardling.text.lots import Text, chunks
 from bardling.text.tokenizer import Tokenizer
-from bardling.text.tokenizer_file import is_trained_here, load_tokenizer
-
-Ids = Integer[np.ndarray, " _"]
+from bardling.text.tokenizer_file import has_tokenizer, is_trained_here, load_tokenizer
 
 TOKEN_CHARACTERS = 8
 """A token stands for fewer characters than that, on average over a text."""
@@ -57,8 +55,8 @@ class Prepared(ABC):
         """Yield the ids of a split, piece by piece."""
 
     @abstractmethod
-    def put(self, folder: Path) -> Index:
-        """Let `folder` have the tokens, and return what it has."""
+    def put(self, folder: Path, *, shard_tokens: int = SHARD_TOKENS) -> Index:
+        """Let `folder` have the tokens, in files of so many at most; return what it has."""
 
     @abstractmethod
     def text(self, split: Split) -> str:
@@ -76,6 +74,7 @@ class FromText(Prepared):
 
     config: DataConfig
     documents: Sides
+    processes: int = 1
 
     def pieces(self, split: Split) -> Iterator[Ids]:
         """Encode the documents of a split, as far as they are wanted."""
@@ -84,6 +83,7 @@ class FromText(Prepared):
             self.tokenizer,
             unknown=self.config.unknown,
             threads=pick_threads(0),
+            processes=self.processes,
         )
         most = _most(self.config, split)
         return ids if most is None else up_to(most, ids)
@@ -92,12 +92,10 @@ class FromText(Prepared):
         """Return the first document of a split, or as much of it as is read at once."""
         return next(iter(chunks(next(iter(self.documents[split])))))
 
-    def put(self, folder: Path) -> Index:
+    def put(self, folder: Path, *, shard_tokens: int = SHARD_TOKENS) -> Index:
         """Write the ids of both splits."""
-        shards = {
-            split: write_split(folder, split, self.pieces(split), self.tokenizer)
-            for split in SPLITS
-        }
+        write = partial(write_split, folder, tokenizer=self.tokenizer, shard_tokens=shard_tokens)
+        shards = {split: write(split, self.pieces(split)) for split in SPLITS}
         index = Index(tokenizer_sha256=self.tokenizer.sha256, shards=shards)
         write_index(folder, index)
         return index
@@ -119,16 +117,19 @@ class FromTokens(Prepared):
         """Return what the first ids of a split say."""
         return self.tokenizer.decode(self.beginning(split, SHOWN_TOKENS))
 
-    def put(self, folder: Path) -> Index:
-        """Write where the ids are."""
+    def put(self, folder: Path, *, shard_tokens: int = SHARD_TOKENS) -> Index:
+        """Write where the ids are; their files stay as they are."""
         write_index(folder, self.index)
         return self.index
 
 
-def prepare(config: DataConfig, *, data_dir: Path | None, note: Note) -> Prepared:
+def prepare(
+    config: DataConfig, *, data_dir: Path | None, note: Note, processes: int = 1
+) -> Prepared:
     """Find a corpus and its tokenizer; `note` hears what is odd about its text.
 
-    A folder that `bardling data tokens`, nanoGPT or llm.c has prepared is read where it lies.
+    A folder that `bardling data tokens`, nanoGPT or llm.c has prepared is read where it lies. With
+    several `processes`, byte pairs are learned and text is encoded by them; see `encode_stream`.
     """
     folder, shards = Path(config.corpus), find_shards(config.corpus)
     has_index = not is_corpus(config.corpus) and is_token_folder(folder)
@@ -141,7 +142,7 @@ def prepare(config: DataConfig, *, data_dir: Path | None, note: Note) -> Prepare
         return _take_tokens(config, folder, data_dir, note)
     if shards is not None:
         return _take_shards(config, shards, data_dir)
-    return _prepare_text(config, data_dir, note)
+    return _prepare_text(config, data_dir, note, processes)
 
 
 def _take_tokens(config: DataConfig, folder: Path, data_dir: Path | None, note: Note) -> FromTokens:
@@ -160,12 +161,16 @@ def _take_tokens(config: DataConfig, folder: Path, data_dir: Path | None, note: 
 def _take_shards(
     config: DataConfig, shards: Mapping[Split, list[Path]], data_dir: Path | None
 ) -> FromTokens:
-    if is_trained_here(config.tokenizer):
+    folder = Path(config.corpus)
+    if config.tokenizer == DataConfig().tokenizer and has_tokenizer(folder):
+        tokenizer = load_tokenizer(folder)
+    elif is_trained_here(config.tokenizer):
         raise UsageError(
             f"{config.corpus} holds tokens, and --tokenizer has to name what they were made with: "
             "gpt2, a tokenizer.json, a ranks file or a run"
         )
-    tokenizer = _found(config.tokenizer, data_dir)
+    else:
+        tokenizer = _found(config.tokenizer, data_dir)
     return FromTokens(tokenizer=tokenizer, index=shards_of(shards, tokenizer))
 
 
@@ -182,19 +187,23 @@ def _most(config: DataConfig, split: Split) -> int | None:
     return max(2, round(config.max_tokens * share))
 
 
-def _prepare_text(config: DataConfig, data_dir: Path | None, note: Note) -> FromText:
+def _prepare_text(
+    config: DataConfig, data_dir: Path | None, note: Note, processes: int
+) -> FromText:
     corpus = load_corpus(config.corpus, data_dir=data_dir, note=note)
     if config.max_documents:
         corpus = corpus.beginning(config.max_documents)
     sides = split_corpus(corpus, val_fraction=config.val_fraction)
     several = corpus.has_several
     texts = _to_learn_from(sides, config)
-    tokenizer = tokenizer_for(config.tokenizer, texts, data_dir, end_token=several)
+    tokenizer = tokenizer_for(
+        config.tokenizer, texts, data_dir, end_token=several, processes=processes
+    )
     if tokenizer.end_token is None and several:
         note("the tokenizer has no end token, so the documents run into each other")
     if tokenizer.count_unknown(RARE):
         _meet_unknown(corpus, sides, tokenizer, config, note)
-    return FromText(tokenizer=tokenizer, config=config, documents=sides)
+    return FromText(tokenizer=tokenizer, config=config, documents=sides, processes=processes)
 
 
 def _to_learn_from(sides: Sides, config: DataConfig) -> Iterator[Text]:

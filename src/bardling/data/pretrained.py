@@ -37,9 +37,14 @@ def gpt2_tokenizer(data_dir: Path | None = None) -> BPETokenizer:
 
 
 def tokenizer_for(
-    name: str, texts: Iterable[Text], data_dir: Path | None = None, *, end_token: bool
+    name: str,
+    texts: Iterable[Text],
+    data_dir: Path | None = None,
+    *,
+    end_token: bool,
+    processes: int = 1,
 ) -> Tokenizer:
     """Return the tokenizer that `--tokenizer` names for some texts, if it is learned from them."""
     if name == "gpt2":
         return gpt2_tokenizer(data_dir)
-    return train_tokenizer(name, texts, end_token=end_token)
+    return train_tokenizer(name, texts, end_token=end_token, processes=processes)

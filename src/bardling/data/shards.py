@@ -8,17 +8,18 @@ None of them says which tokenizer it was made with, so that has to be given; ids
 have are refused.
 """
 
+from collections.abc import Iterable
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Integer
 
 from bardling.data.config import Split
 from bardling.data.corpora import is_corpus
+from bardling.data.tokens import Ids, numbered
 from bardling.errors import TokenFileError
 from bardling.storage import atomic_file, exists, open_file
-
-Ids = Integer[np.ndarray, " _"]
 
 _HEADER = 256  # int32 values
 _KINDS = {(20240520, 1): "<u2", (20240801, 7): "<u4"}
@@ -78,6 +79,29 @@ def read_shard(path: Path, *, vocab_size: int) -> Ids:
                 "was made with another one, which --tokenizer has to name"
             )
     return ids
+
+
+def write_shards(
+    folder: Path,
+    split: Split,
+    pieces: Iterable[Ids],
+    *,
+    vocab_size: int,
+    end_token: int | None,
+    shard_tokens: int,
+) -> int:
+    """Write a split as llm.c has it, each file whole in memory; return the number of ids.
+
+    Every document begins with the end token there; the first files are those of validation.
+    """
+    first = [] if end_token is None else [np.array([end_token], dtype=np.uint32)]
+    n_tokens = 0
+    for number, parts in groupby(numbered(chain(first, pieces), shard_tokens), key=itemgetter(0)):
+        ids = np.concatenate([part for _, part in parts])
+        name = f"{folder.name}_{split}_{number + (split == 'train'):06d}.bin"
+        write_shard(folder / name, ids, vocab_size=vocab_size)
+        n_tokens += len(ids)
+    return n_tokens
 
 
 def write_shard(path: Path, ids: Ids, *, vocab_size: int) -> None:

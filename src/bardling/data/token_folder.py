@@ -11,19 +11,16 @@ prepared already need not copy it. Which of the ids are read when is left to `ba
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Integer
-
 from bardling.data.config import Split
 from bardling.data.shards import read_shard
 from bardling.data.token_file import body_sha256, open_tokens, stored_sha256, write_tokens
-from bardling.data.tokens import Row
+from bardling.data.tokens import Ids, Row, numbered
 from bardling.errors import TokenFileError
 from bardling.storage import Json, exists, read_json, write_json
 from bardling.text.tokenizer import Tokenizer
@@ -33,7 +30,6 @@ SHARD_TOKENS = 2**28
 """Ids of a file at most: 512 MiB of them with two bytes each."""
 SPLITS: tuple[Split, ...] = ("train", "val")
 
-Ids = Integer[np.ndarray, " _"]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -86,7 +82,7 @@ def write_split(
 ) -> tuple[Shard, ...]:
     """Write the ids of a split piece by piece into as many files as they take."""
     shards: list[Shard] = []
-    for number, parts in groupby(_numbered(pieces, shard_tokens), key=itemgetter(0)):
+    for number, parts in groupby(numbered(pieces, shard_tokens), key=itemgetter(0)):
         path = Path(f"{split}-{number:05d}.bin")
         n_tokens, sha256 = write_tokens(
             folder / path,
@@ -96,27 +92,6 @@ def write_split(
         )
         shards.append(Shard(path=path, n_tokens=n_tokens, sha256=sha256))
     return tuple(shards)
-
-
-def _numbered(pieces: Iterable[Ids], size: int) -> Iterator[tuple[int, Ids]]:
-    """Yield the ids, cut where a file of `size` is full, with the number of their file."""
-    place = 0
-    for piece in pieces:
-        start = 0
-        while start < len(piece):
-            number, filled = divmod(place, size)
-            part = piece[start : start + size - filled]
-            yield number, part
-            start, place = start + len(part), place + len(part)
-
-
-def up_to(most: int, pieces: Iterable[Ids]) -> Iterator[Ids]:
-    """Yield ids until there are `most`."""
-    for piece in pieces:
-        yield piece[:most]
-        most -= len(piece)
-        if most <= 0:
-            return
 
 
 def write_index(folder: Path, index: Index) -> None:

@@ -6,13 +6,15 @@ read of them is handed back now and then: the system keeps it as long as nobody 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from mmap import MADV_DONTNEED, mmap
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, Integer
+
+Ids = Integer[np.ndarray, " _"]
 
 KEPT_BYTES = 2**27  # read of mapped files before their pages are handed back
 _AT_ONCE = 2**22  # ids that are looked at together
@@ -34,7 +36,7 @@ class Tokens(Protocol):
 class Row:
     """Arrays read as one, in their order. Slices within one of them are views of it."""
 
-    def __init__(self, parts: Sequence[Integer[np.ndarray, " _"]]) -> None:
+    def __init__(self, parts: Sequence[Ids]) -> None:
         none = np.zeros(0, dtype=np.uint16)
         self._parts = [np.asarray(part) for part in parts] or [none]  # a memmap is slow to slice
         self._starts = [0, *accumulate(map(len, self._parts))]
@@ -45,7 +47,7 @@ class Row:
     def __len__(self) -> int:
         return self._starts[-1]
 
-    def __getitem__(self, part: slice, /) -> Integer[np.ndarray, " _"]:
+    def __getitem__(self, part: slice, /) -> Ids:
         start, stop, step = part.indices(self._starts[-1])
         if step != 1:
             raise ValueError(f"a row of tokens is read in steps of 1, not {step}")
@@ -69,7 +71,28 @@ class Row:
             mapped.madvise(MADV_DONTNEED)
 
 
-def stretches(tokens: Tokens) -> Iterator[tuple[int, Integer[np.ndarray, " _"]]]:
+def numbered(pieces: Iterable[Ids], size: int) -> Iterator[tuple[int, Ids]]:
+    """Yield ids, cut where a file of `size` is full, each part with the number of its file."""
+    place = 0
+    for piece in pieces:
+        start = 0
+        while start < len(piece):
+            number, filled = divmod(place, size)
+            part = piece[start : start + size - filled]
+            yield number, part
+            start, place = start + len(part), place + len(part)
+
+
+def up_to(most: int, pieces: Iterable[Ids]) -> Iterator[Ids]:
+    """Yield ids until there are `most`."""
+    for piece in pieces:
+        yield piece[:most]
+        most -= len(piece)
+        if most <= 0:
+            return
+
+
+def stretches(tokens: Tokens) -> Iterator[tuple[int, Ids]]:
     """Yield tokens a few million at a time, each time with the place of the first."""
     for start in range(0, len(tokens), _AT_ONCE):
         yield start, tokens[start : start + _AT_ONCE]

@@ -43,6 +43,11 @@ def is_trained_here(name: str) -> bool:
     return name == "char" or _BPE.fullmatch(name) is not None
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Tell whether a folder holds a tokenizer.json."""
+    return exists(folder / FILE)
+
+
 def train_tokenizer(
     name: str,
     texts: Iterable[Text],
