@@ -5,10 +5,11 @@
 Sets, in one run and taking turns:
 - learning 3,000 tokens on Tiny Shakespeare (five times), and 32,000 on 50 MB of Python sources and
   50 MB of stories (once; `--sources` is searched for .py files, by default the installed packages);
-- the memory that learning takes on 10 MB and on 1 GB of stories, in a process of its own;
+- the memory that learning takes on 10 MB and on 1 GB of stories, and `bardling data tokens` on
+  files of 10 MB and 1 GB, each in a process of its own;
 - encoding WikiText-2's test text the readable way, the fast way, by tiktoken called directly, and
-  with two threads;
-- writing a token file from stories, and reading random batches from one of 2 GB.
+  a hundred times over with two threads and with two processes;
+- writing token files from stories, and reading random batches from 2 GB of them.
 """
 
 import argparse
@@ -32,8 +33,9 @@ from measured_on import describe_machine
 from bardling.data.batches import Windows
 from bardling.data.encoding import encode_stream
 from bardling.data.known import data_folder
+from bardling.data.reading import write_jsonl
 from bardling.data.stories.telling import tell
-from bardling.data.token_file import open_tokens, write_tokens
+from bardling.data.token_folder import Index, open_row, write_split
 from bardling.text.bpe import BPETokenizer
 from bardling.text.bpe_encoding import ByTiktoken
 
@@ -50,6 +52,18 @@ def texts():
         size, number = size + len(text), number + 1
         yield text
 BPETokenizer.train(texts(), vocab_size=4000)
+status = Path("/proc/self/status").read_text()
+print(status.split("VmHWM:")[1].split()[0])
+"""
+
+
+PREPARE = """
+import sys
+from pathlib import Path
+from bardling.cli import main
+corpus, folder = sys.argv[1:]
+words = ["--tokenizer", "bpe:4000", "--val-fraction", "0.01", "--processes", "1"]
+main(["data", "tokens", corpus, folder, *words])
 status = Path("/proc/self/status").read_text()
 print(status.split("VmHWM:")[1].split()[0])
 """
@@ -130,16 +144,31 @@ def tales(limit: int) -> Iterator[str]:
             return
 
 
-def memory(large: int) -> None:
-    """Compare the most memory that learning takes on 10 MB and on much more."""
+def memory(large: int, folder: Path) -> None:
+    """Compare the most memory that learning and preparing take on 10 MB and on much more."""
+    sizes = (10**7, large)
+    compare_peaks("learning", large, [peak_of(LEARN_ON, str(size)) for size in sizes])
     peaks = []
-    for limit in (10**7, large):
-        done = subprocess.run(
-            [sys.executable, "-c", LEARN_ON, str(limit)], capture_output=True, text=True, check=True
-        )
-        peaks.append(int(done.stdout) / 1024)
+    for size in sizes:
+        path = folder / f"{size}.jsonl"
+        write_jsonl(path, tales(size))
+        peaks.append(peak_of(PREPARE, str(path), str(folder / str(size))))
+        path.unlink()
+    compare_peaks("bardling data tokens", large, peaks)
+
+
+def peak_of(script: str, *words: str) -> float:
+    """Return the most MiB that a process had."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout.split()[-1]) / 1024
+
+
+def compare_peaks(what: str, large: int, peaks: list[float]) -> None:
+    """Print what the memory of something is, and how it grows."""
     print(
-        f"memory of learning: {peaks[0]:.0f} MiB on 10 MB of stories, {peaks[1]:.0f} MiB on "
+        f"memory of {what}: {peaks[0]:.0f} MiB on 10 MB of stories, {peaks[1]:.0f} MiB on "
         f"{large / 1e6:,.0f} MB, ratio {peaks[1] / peaks[0]:.2f}",
         flush=True,
     )
@@ -154,7 +183,7 @@ def encoding(text: str) -> None:
         "direct", pat_str=fast.whole._pat_str, special_tokens={},
         mergeable_ranks={token: rank for rank, token in enumerate(trained.token_bytes)},
     )  # fmt: skip
-    lots = [text] * 8
+    lots = [text] * 80
     size = len(text.encode()) / 1e6
 
     def readable() -> None:
@@ -166,44 +195,47 @@ def encoding(text: str) -> None:
         readable=readable,
         ours=lambda: trained.encode(text),
         tiktoken=lambda: direct.encode_ordinary(text),
+    )
+    many = by_turns(
+        3,
         one=lambda: sum(map(len, encode_stream(lots, trained))),
-        two=lambda: sum(map(len, encode_stream(lots, trained, threads=2))),
+        threads=lambda: sum(map(len, encode_stream(lots, trained, threads=2))),
+        processes=lambda: sum(map(len, encode_stream(lots, trained, processes=2))),
     )
     print(f"encoding {size:.1f} MB: readable way {size / seconds['readable']:.2f} MB/s")
     print(
         f"encoding: fast way {size / seconds['ours']:.1f} MB/s, tiktoken called directly "
         f"{size / seconds['tiktoken']:.1f} MB/s, ratio {seconds['tiktoken'] / seconds['ours']:.2f}"
     )
-    print(
-        f"encoding {8 * size:.0f} MB: one thread {8 * size / seconds['one']:.1f} MB/s, two "
-        f"{8 * size / seconds['two']:.1f} MB/s, ratio {seconds['one'] / seconds['two']:.2f}",
-        flush=True,
-    )
+    for name in ("threads", "processes"):
+        print(
+            f"encoding {len(lots) * size:.0f} MB: one {name[:-2]} "
+            f"{len(lots) * size / many['one']:.1f} MB/s, two {name} "
+            f"{len(lots) * size / many[name]:.1f} MB/s, ratio {many['one'] / many[name]:.2f}",
+            flush=True,
+        )
 
 
 def files(folder: Path, n_ids: int) -> None:
     """Measure writing token files from text, and reading batches from a large one."""
     texts = list(tales(30_000_000))
     trained = BPETokenizer.train(texts[:2000], vocab_size=4000, end_token=True)
-    known = {"vocab_size": trained.vocab_size, "tokenizer_sha256": trained.sha256}
-    path = folder / "tokens.bin"
-    for threads in (1, 2):
-        work = lambda n=threads: write_tokens(  # noqa: E731
-            path, encode_stream(texts, trained, threads=n), **known
-        )
-        seconds = timed(work)
-        print(f"token file from 30 MB of stories, {threads} thread(s): {30 / seconds:.1f} MB/s")
+    seconds = timed(lambda: write_split(folder, "val", encode_stream(texts, trained), trained))
+    print(f"token file from 30 MB of stories, one thread: {30 / seconds:.1f} MB/s")
+    del texts
     piece = np.random.default_rng(0).integers(0, 4000, 2**20).astype(np.uint32)
-    write_tokens(path, itertools.repeat(piece, n_ids // len(piece)), **known)
-    ids = open_tokens(path, tokenizer=trained)
+    pieces = itertools.repeat(piece, n_ids // len(piece))
+    shards = {"val": (), "train": write_split(folder, "train", pieces, trained)}
+    index = Index(tokenizer_sha256=trained.sha256, shards=shards)
+    before = resident()
+    ids = open_row(index, "train", trained, folder=folder)
     windows = Windows(tokens=ids, block_size=1024, batch_size=64)
     windows.batch(0)
-    before = resident()
     n = 2000
     seconds = timed(lambda: deque(map(windows.batch, range(1, n)), maxlen=0))  # none is kept
     after = resident()
     print(
-        f"random batches from {2 * len(ids) / 1e9:.1f} GB: "
+        f"random batches from {2 * len(ids) / 1e9:.1f} GB in {len(index.shards['train'])} files: "
         f"{(n - 1) * 64 * 1024 / seconds / 1e6:.0f}M tokens/s; memory grew by "
         f"{(after['RssAnon'] - before['RssAnon']) / 1024:.1f} MiB anonymous and "
         f"{(after['RssFile'] - before['RssFile']) / 1024:.0f} MiB of the file",
@@ -231,7 +263,8 @@ def main() -> None:
     mixed = [*sources(options.sources, half), *tales(half)]
     learning("Python sources and stories", mixed, 32_000, 1)
     del mixed
-    memory(10**8 if options.quick else 10**9)
+    with tempfile.TemporaryDirectory() as folder:
+        memory(10**8 if options.quick else 10**9, Path(folder))
     encoding((data / "wikitext2-test.txt").read_text())
     with tempfile.TemporaryDirectory() as folder:
         files(Path(folder), 10**8 if options.quick else 10**9)

@@ -67,6 +67,9 @@ def test_the_demo_holds_whole_stories():
 def test_words_after_train(tmp_path):
     assert config_for("seed-001") == find_preset("seed-001").config
     assert config_for("sums").data.corpus == "sums"
+    for word in ("tinystories", "fineweb-edu", "hf:ann/plays/en:body"):
+        data = config_for(word).data
+        assert (data.corpus, data.tokenizer) == (word, "bpe:4000") and data.max_tokens > 0
     text = tmp_path / "my.txt"
     text.write_text("hello")
     assert config_for(str(text)).data.corpus == str(text)

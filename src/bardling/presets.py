@@ -13,6 +13,7 @@ from typing import Any
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
 from bardling.data.corpora import CORPORA, is_corpus
+from bardling.data.hub import hub_set
 from bardling.errors import UsageError, nearest
 from bardling.model.families import classic, modern
 from bardling.storage import exists
@@ -51,6 +52,8 @@ SHAKESPEARE_MINUTE = {
 SHAKESPEARE_TEN_MINUTES = {
     "block_size": 256, "n_layer": 6, "n_head": 4, "n_embd": 256, "dropout": 0.1, "batch_size": 8,
 }  # fmt: skip
+HUB_TEXT = {"tokenizer": f"bpe:{STORY_TOKENS}", "val_fraction": 0.005, "max_tokens": 50_000_000}
+"""For a dataset of the hub: far more than two cores read in an hour, prepared in half a minute."""
 STORIES_LONGER = {"corpus": "stories:50000", "n_layer": 4, "n_head": 4, "n_embd": 256}
 TORCH_ADAMW = AdamW(lr=1e-3, beta2=0.999, weight_decay=0.01)
 
@@ -210,14 +213,15 @@ def config_for(target: str, budget: str | None = None) -> RunConfig:
     """Return the settings that a word after `bardling train` stands for, at a budget.
 
     A preset's name gives the preset; a corpus by name, a file or a folder gives the settings of
-    the shakespeare preset (stories those of the demo), all but the text itself. Raises
-    `UsageError` for any other word.
+    the shakespeare preset (stories those of the demo), all but the text itself; of a dataset of
+    the hub, a beginning by byte pairs. Raises `UsageError` for any other word.
     """
     if target in PRESETS:
         return PRESETS[target]().for_budget(budget)
     if is_corpus(target) or exists(Path(target)):
         alike = demo() if target.partition(":")[0] == "stories" else shakespeare()
-        return alike.for_budget(budget).with_overrides(corpus=target)
+        config = alike.for_budget(budget).with_overrides(corpus=target)
+        return config if hub_set(target) is None else config.with_overrides(**HUB_TEXT)
     known = [*PRESETS, *CORPORA]
     raise UsageError(
         f"'{target}' is no preset, no corpus and no file{nearest(target, known)}; "
