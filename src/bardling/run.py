@@ -125,7 +125,8 @@ def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
     predict. What was written before an error is taken away again.
     """
     tokenizer = prepared.tokenizer
-    _clear(run.tokens_path)  # of one that was killed here, which has no seal
+    storage.remove_leftovers(run.tokens_path)  # of one that was killed here
+    is_new = not run.tokens_path.exists()
     try:
         index = prepared.put(run.tokens_path)
         require_length(index.n_tokens("train"), config.model.block_size, "train")
@@ -135,14 +136,10 @@ def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
         save_tokenizer(tokenizer, run.path)
         storage.write_json(run.config_path, resolved.to_json())
     except BaseException:
-        with suppress(BardlingError):  # the first error is the one to tell
-            _clear(run.tokens_path)
+        if is_new and run.tokens_path.exists():
+            with suppress(BardlingError):  # the first error is the one to tell
+                storage.remove_folder(run.tokens_path)
         raise
-
-
-def _clear(folder: Path) -> None:
-    if folder.is_dir():
-        storage.remove_folder(folder)
 
 
 def require_memory(config: RunConfig, *, batch_size: int) -> None:
