@@ -171,7 +171,7 @@ def served(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(hub_transfer, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(hub_transfer, "TIMEOUT_SECONDS", 10.0)
     huggingface_hub.close_session()
     with Server() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)

@@ -100,14 +100,17 @@ def test_a_store_that_sends_the_whole_again_is_understood(server):
 def test_anything_else_is_refused_soon_and_gets_no_name(
     server, tmp_path, monkeypatch, fault, reason
 ):
-    monkeypatch.setattr(hub_transfer, "PATIENCE_SECONDS", 0.4)
-    monkeypatch.setattr(hub_transfer, "SLOWEST_BYTES_PER_SECOND", 10**9)
     (file,) = find_files(HUB).train
     server.fault = fault
     start = time.monotonic()
-    with pytest.raises(CorpusError, match=reason):
+    with monkeypatch.context() as patch, pytest.raises(CorpusError, match=reason):
+        if fault is stalled:
+            patch.setattr(hub_transfer, "TIMEOUT_SECONDS", 0.3)
+        if fault is dripping:
+            patch.setattr(hub_transfer, "PATIENCE_SECONDS", 0.4)
+            patch.setattr(hub_transfer, "SLOWEST_BYTES_PER_SECOND", 10**9)
         fetch(file)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 8
     is_kept = fault in (short, stalled, dripping)
     assert bool(list(cache(tmp_path).rglob("*.pieces/*"))) == is_kept
     assert not (cache(tmp_path) / "snapshots").exists()

@@ -38,7 +38,7 @@ from bardling.text.tokenizer_file import has_tokenizer, is_trained_here, load_to
 TOKEN_CHARACTERS = 8
 """A token stands for fewer characters than that, on average over a text."""
 LEARN_CHARACTERS = 2**28
-"""Byte pairs are learned from so much of each split at most: more of it changes little."""
+"""Byte pairs are learned from so much at most, or so much of each split: more changes little."""
 SHOWN_TOKENS = 2048
 RARE = "\U0010fffd"
 """A character for private use: a tokenizer that knows it knows all."""
@@ -195,7 +195,7 @@ def _prepare_text(
         corpus = corpus.beginning(config.max_documents)
     sides = split_corpus(corpus, val_fraction=config.val_fraction)
     several = corpus.has_several
-    texts = _to_learn_from(sides, config)
+    texts = _to_learn_from(corpus, sides, config)
     tokenizer = tokenizer_for(
         config.tokenizer, texts, data_dir, end_token=several, processes=processes
     )
@@ -206,14 +206,19 @@ def _prepare_text(
     return FromText(tokenizer=tokenizer, config=config, documents=sides, processes=processes)
 
 
-def _to_learn_from(sides: Sides, config: DataConfig) -> Iterator[Text]:
-    """Yield the texts that a tokenizer learns from: all of them, unless that is a great deal."""
-    for split in SPLITS:
-        most = _most(config, split)
-        limits = [] if most is None else [TOKEN_CHARACTERS * most]
-        if config.tokenizer != "char":  # which has to meet every character
-            limits.append(LEARN_CHARACTERS)
-        yield from first_characters(sides[split], min(limits, default=sys.maxsize))
+def _to_learn_from(corpus: Corpus, sides: Sides, config: DataConfig) -> Iterator[Text]:
+    """Yield the texts that a tokenizer learns from: all of them, unless that is a great deal.
+
+    Characters are learned from everything that is encoded, so that none is unknown.
+    """
+    most = sys.maxsize if config.tokenizer == "char" else LEARN_CHARACTERS
+    if not (corpus.has_own_val or config.max_tokens):
+        return first_characters(corpus.documents, most)
+    limits = {split: _most(config, split) for split in SPLITS}
+    return chain.from_iterable(
+        first_characters(sides[split], min(most, TOKEN_CHARACTERS * (limit or most)))
+        for split, limit in limits.items()
+    )
 
 
 def _meet_unknown(

@@ -16,7 +16,7 @@ from pathlib import Path
 from bardling.data.unpacking import CHUNK_BYTES, COMPRESSIONS, open_plain
 from bardling.errors import CorpusError, StorageError
 from bardling.extras import optional
-from bardling.storage import DEFAULT_LIMIT, atomic_file, open_file, parse_json
+from bardling.storage import DEFAULT_LIMIT, atomic_file, open_file, parse_json_text
 from bardling.text.lots import Text, whole
 
 SUFFIXES = (".txt", ".md", ".jsonl", ".parquet")
@@ -29,6 +29,7 @@ Note = Callable[[str], None]
 
 _ROWS = 1024  # of a table, unpacked at once
 _LINE_BYTES = 2**28
+_HALVES = re.compile("[\ud800-\udfff]")  # of surrogate pairs, which no UTF-8 can hold
 _UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
     b"\xff\xfe\x00\x00": "UTF-32",
@@ -210,21 +211,28 @@ def _objects(file: Path, note: Note, column: str) -> Iterator[str]:
             if len(line) > _LINE_BYTES:
                 raise CorpusError(f"{file} line {number:,} is longer than {_LINE_BYTES:,} bytes")
             n_mark = 0 if place else _mark(file, line, note)
-            decoder = codecs.getincrementaldecoder("utf-8")()
-            text = _decode(file, line[n_mark:], place + n_mark, decoder, final=True)
-            if text.strip():
+            text = _decode_line(file, line[n_mark:], place + n_mark)
+            if not text.isspace():
                 yield _parse_line(file, number, text, column)
             place += len(line)
+
+
+def _decode_line(file: Path, line: bytes, place: int) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:  # which is told with its place in the file
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        return _decode(file, line, place, decoder, final=True)
 
 
 def _parse_line(file: Path, number: int, line: str, column: str) -> str:
     """Return the text of one line of a .jsonl file."""
     try:
-        value = parse_json(line.encode("utf-8"), "it")
+        value = parse_json_text(line, "it")
     except StorageError as error:
         raise CorpusError(f"{file} line {number:,} cannot be read: {error}") from error
     text = value.get(column) if isinstance(value, dict) else None
-    if isinstance(text, str) and not re.search("[\ud800-\udfff]", text):
+    if isinstance(text, str) and (text.isascii() or not _HALVES.search(text)):
         return text
     raise CorpusError(
         f"{file} line {number:,} has no '{column}' that is text: "

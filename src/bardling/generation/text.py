@@ -19,7 +19,7 @@ from bardling.model.gpt import GPT
 from bardling.text.tokenizer import Tokenizer
 
 HALF = "\N{REPLACEMENT CHARACTER}"  # what bytes that are no whole character decode to
-LONGEST_CHARACTER = 4  # bytes of UTF-8, and so tokens
+LONGEST_BEGINNING = 3  # bytes of UTF-8 that are not yet a character, and so tokens
 MAX_SAMPLES = 4096  # they share one batch, and so one cache
 
 
@@ -62,24 +62,30 @@ class _Writer:
         stops = [stop] if isinstance(stop, str) else stop  # a text is a sequence of characters
         self.tokenizer, self.stop = tokenizer, [s for s in stops if s]
         self.reserve = max(map(len, self.stop), default=1) - 1  # could be a stop's beginning
+        self.silent = frozenset(tokenizer.special_tokens.values())
         self.pending = ""
         self.ids: list[int] = []
-        """Tokens whose last character may not be whole."""
+        """The last tokens, as long as they may end within a character."""
+        self.n_taken = 0  # characters of their text that are in `pending` or written already
         self.done = False
 
     def take(self, token: int) -> str:
         """Return the text that is now certain."""
         if token == self.tokenizer.end_token:
             return self.close()
+        if token in self.silent:
+            return ""
         self.ids.append(token)
         text = self.tokenizer.decode(self.ids)
-        if text.endswith(HALF) and len(self.ids) < LONGEST_CHARACTER:
-            return ""  # the next token may bring the rest of a character
-        self.ids = []
-        self.pending += text
+        self.pending += text.removesuffix(HALF)[self.n_taken :]
+        if text.endswith(HALF):  # the next token may bring the rest of a character
+            self.ids = self.ids[-LONGEST_BEGINNING:]
+            self.n_taken = len(self.tokenizer.decode(self.ids)) - 1
+        else:
+            self.ids, self.n_taken = [], 0
         found = [place for s in self.stop if (place := self.pending.find(s)) >= 0]
         if found:
-            self.pending = self.pending[: min(found)]
+            self.pending, self.ids = self.pending[: min(found)], []
             return self.close()
         certain = len(self.pending) - self.reserve
         return self._emit(max(0, certain))
@@ -87,7 +93,7 @@ class _Writer:
     def close(self) -> str:
         """End the text and return what was held back."""
         self.done = True
-        self.pending += self.tokenizer.decode(self.ids)
+        self.pending += self.tokenizer.decode(self.ids)[self.n_taken :]
         self.ids = []
         return self._emit(len(self.pending))
 

@@ -32,7 +32,7 @@ from bardling.storage.folders import (
     set_aside,
 )
 from bardling.storage.lock import only_writer
-from bardling.storage.strict_json import Json, json_bytes, parse_json
+from bardling.storage.strict_json import Json, json_bytes, parse_json, parse_json_text
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -47,6 +47,7 @@ __all__ = [
     "only_writer",
     "open_file",
     "parse_json",
+    "parse_json_text",
     "publish_folder",
     "read_bytes",
     "read_folder",

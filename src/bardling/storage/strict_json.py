@@ -17,12 +17,17 @@ Json = Any  # dict, list, str, int, float, bool or None: whoever reads it checks
 def parse_json(data: bytes, name: str) -> Json:
     """Parse UTF-8 JSON with finite numbers and each key once; `name` is for the error."""
     try:
-        return json.loads(
-            data.decode("utf-8"),
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            object_pairs_hook=_each_key_once,
-        )
+        return parse_json_text(data.decode("utf-8"), name)
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{name} is not strict JSON: {error}") from error
+
+
+def parse_json_text(text: str, name: str) -> Json:
+    """Parse JSON that is decoded already, as strictly."""
+    if text.startswith("\ufeff"):
+        raise StorageError(f"{name} is not strict JSON: it begins with a byte order mark (BOM)")
+    try:
+        return _DECODER.decode(text)
     except RecursionError as error:
         raise StorageError(f"{name} is not JSON of ours: it is nested too deeply") from error
     except ValueError as error:
@@ -55,3 +60,8 @@ def _each_key_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the key {key!r} appears twice")
     return value
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_each_key_once
+)
