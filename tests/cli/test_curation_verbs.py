@@ -57,3 +57,19 @@ def test_splitting_checks_that_nothing_is_shared(cli, tales, tmp_path):
     (tmp_path / "near.txt").write_text("\n\n".join([text + " Or so", text + " Or not"]))
     done = cli("data", "split", tmp_path / "near.txt", tmp_path / "x", "--paragraphs")
     assert done.code == 1 and "1 validation documents are like one to train on" in done.out
+
+
+def test_what_a_separator_parts_are_documents(cli, tmp_path):
+    path = tmp_path / "tales.txt"
+    path.write_text(
+        "<|endoftext|>".join(f"tale {number} of the sea and the sky" for number in range(9))
+    )
+    done = cli("data", "stats", path, "--tokenizer", "char")
+    assert "'<|endoftext|>' stands there 8 times and is read as text" in done.err
+    done = cli("data", "stats", path, "--tokenizer", "char", "--separator", "<|endoftext|>")
+    assert done.err == "" and "9 documents" in done.out
+    out = tmp_path / "clean.jsonl"
+    done = cli(
+        "data", "clean", path, "--separator", "<|endoftext|>", "--skip", "near", "--output", out
+    )
+    assert len(out.read_text().splitlines()) == 9

@@ -36,6 +36,8 @@ class CleanArguments:
     """Steps to leave out: encoding, metadata, whitespace, length, duplicates, near."""
     paragraphs: bool = False
     """Take what blank lines part for documents, instead of whole files."""
+    separator: str = ""
+    """Take what this text parts for documents, such as <|endoftext|>."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,8 @@ class StatsArguments:
     """Counts the tokens: char, bpe:4000, or the path of one."""
     paragraphs: bool = False
     """Take what blank lines part for documents, instead of whole files."""
+    separator: str = ""
+    """Take what this text parts for documents, such as <|endoftext|>."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +66,14 @@ class SplitArguments:
     """Share of the documents, or of a single text, for validation."""
     paragraphs: bool = False
     """Take what blank lines part for documents, instead of whole files."""
+    separator: str = ""
+    """Take what this text parts for documents, such as <|endoftext|>."""
 
 
 def run_clean(argv: Sequence[str]) -> int:
     """Clean, show each step, and write what is left."""
     arguments = parse(CleanArguments, argv, prog="bardling data clean")
-    corpus = _load(arguments.corpus, paragraphs=arguments.paragraphs)
+    corpus = _load(arguments.corpus, _separator(arguments))
     lengths = Lengths(min_words=arguments.min_words, max_words=arguments.max_words)
     done = clean(corpus.in_memory(), lengths=lengths, skip=arguments.skip)
     screen = Screen()
@@ -103,7 +109,7 @@ def _cells(outcome: Outcome) -> list[str]:
 def run_stats(argv: Sequence[str]) -> int:
     """Count a corpus."""
     arguments = parse(StatsArguments, argv, prog="bardling data stats")
-    corpus = _load(arguments.corpus, paragraphs=arguments.paragraphs)
+    corpus = _load(arguments.corpus, _separator(arguments))
     tokenizer = tokenizer_for(arguments.tokenizer, corpus.documents, end_token=corpus.has_several)
     found = measure(corpus.documents, tokenizer)
     screen = Screen()
@@ -135,7 +141,7 @@ def _advice(found: Statistics) -> str:
 def run_split(argv: Sequence[str]) -> int:
     """Part a corpus in two files; exit code 1 where they share texts."""
     arguments = parse(SplitArguments, argv, prog="bardling data split")
-    corpus = _load(arguments.corpus, paragraphs=arguments.paragraphs)
+    corpus = _load(arguments.corpus, _separator(arguments))
     sides = split_corpus(corpus, val_fraction=arguments.val_fraction)
     screen = Screen()
     for name, texts in sides.items():
@@ -154,11 +160,16 @@ def run_split(argv: Sequence[str]) -> int:
     return 1
 
 
-def _load(name: str, *, paragraphs: bool) -> Corpus:
-    corpus = load_corpus(name, note=complain)
-    if not paragraphs:
-        return corpus
-    parts = (part for text in corpus.in_memory() for part in text.split("\n\n"))
+def _separator(arguments: CleanArguments | StatsArguments | SplitArguments) -> str:
+    return arguments.separator or "\n\n" * arguments.paragraphs
+
+
+def _load(name: str, separator: str) -> Corpus:
+    """Return a corpus, or what a separator parts its documents into."""
+    if not separator:
+        return load_corpus(name, note=complain)
+    corpus = load_corpus(name, note=lambda text: None if separator in text else complain(text))
+    parts = (part for text in corpus.in_memory() for part in text.split(separator))
     documents = tuple(part for part in parts if part.strip())
     if not documents:
         raise CorpusError(f"{name} is blank: a text was expected")

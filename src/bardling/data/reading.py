@@ -18,6 +18,7 @@ from bardling.errors import CorpusError, StorageError
 from bardling.extras import optional
 from bardling.storage import DEFAULT_LIMIT, atomic_file, open_file, parse_json_text
 from bardling.text.lots import Text, whole
+from bardling.text.tokenizer import END_TOKEN
 
 SUFFIXES = (".txt", ".md", ".jsonl", ".parquet")
 COLUMN = "text"
@@ -177,8 +178,8 @@ class _Oddities:
     """What is unusual in a text, which is kept as it is."""
 
     def __init__(self) -> None:
-        self.n_characters = self.n_nul = self.first_nul = self.n_crlf = self.n_cr = 0
-        self._after_cr = False
+        self.n_characters = self.n_nul = self.first_nul = self.n_crlf = self.n_cr = self.n_ends = 0
+        self._after_cr, self._before = False, ""
 
     def look_at(self, text: str) -> None:
         """Count in the next part of the text."""
@@ -190,12 +191,19 @@ class _Oddities:
             self.n_crlf += text.count("\r\n") + (self._after_cr and text.startswith("\n"))
             self.n_cr += text.count("\r")
         self._after_cr = text.endswith("\r")
+        self.n_ends += (self._before + text).count(END_TOKEN)
+        self._before = text[1 - len(END_TOKEN) :]
         self.n_characters += len(text)
 
     def tell(self, file: Path, note: Note) -> None:
         """Say what was found."""
         if self.n_nul:
             note(f"{file}: {self.n_nul} NUL kept, the first at character {self.first_nul:,}")
+        if self.n_ends:
+            note(
+                f"{file}: '{END_TOKEN}' stands there {self.n_ends:,} times and is read as text; to "
+                f"part documents by it: bardling data clean {file} --separator '{END_TOKEN}'"
+            )
         if self.n_cr:
             alone = self.n_cr - self.n_crlf
             note(f"{file}: line ends kept as they are, {self.n_crlf:,} CRLF and {alone:,} CR alone")
