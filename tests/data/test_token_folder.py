@@ -1,6 +1,7 @@
 """Tokens in files of bounded size, read as one row: the same ids, whatever lies where."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,11 @@ def test_damage_is_refused_in_one_sentence(tmp_path, damage):
     index = json.loads(path.read_text())
     DAMAGES[damage](tmp_path, index["splits"]["train"][0])
     path.write_text(json.dumps(index))
+    for elsewhere in (tmp_path.parent, tmp_path / "x"):  # there is a good file, which is not taken
+        elsewhere.mkdir(exist_ok=True)
+        shutil.copy(tmp_path / "val-00000.bin", elsewhere / "train-00000.bin")
+        if (tmp_path / "train-00000.bin").exists() and "hash" not in damage:
+            shutil.copy(tmp_path / "train-00000.bin", elsewhere)
     with pytest.raises(BardlingError) as caught:
         open_split(tmp_path, "train", TOKENIZER)
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
