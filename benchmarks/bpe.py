@@ -8,7 +8,7 @@ Sets, in one run and taking turns:
 - the memory that learning takes on 10 MB and on 1 GB of stories, and `bardling data tokens` on
   files of 10 MB and 1 GB, each in a process of its own;
 - encoding WikiText-2's test text the readable way, the fast way, by tiktoken called directly, and
-  a hundred times over with two threads and with two processes;
+  240 times over with two threads and with two processes;
 - writing token files from stories, and reading random batches from 2 GB of them.
 """
 
@@ -183,7 +183,7 @@ def encoding(text: str) -> None:
         "direct", pat_str=fast.whole._pat_str, special_tokens={},
         mergeable_ranks={token: rank for rank, token in enumerate(trained.token_bytes)},
     )  # fmt: skip
-    lots = [text] * 80
+    lots = [text] * 240
     size = len(text.encode()) / 1e6
 
     def readable() -> None:

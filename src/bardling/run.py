@@ -7,7 +7,6 @@ the command that began it.
 """
 
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,8 +125,7 @@ def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
     """
     tokenizer = prepared.tokenizer
     storage.remove_leftovers(run.tokens_path)  # of one that was killed here
-    is_new = not run.tokens_path.exists()
-    try:
+    with storage.removed_on_error(run.tokens_path):
         index = prepared.put(run.tokens_path)
         require_length(index.n_tokens("train"), config.model.block_size, "train")
         require_length(index.n_tokens("val"), 1, "val")
@@ -135,11 +133,6 @@ def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
         resolved = resolve(config, vocab_size=tokenizer.vocab_size, train_tokens=train_tokens)
         save_tokenizer(tokenizer, run.path)
         storage.write_json(run.config_path, resolved.to_json())
-    except BaseException:
-        if is_new and run.tokens_path.exists():
-            with suppress(BardlingError):  # the first error is the one to tell
-                storage.remove_folder(run.tokens_path)
-        raise
 
 
 def require_memory(config: RunConfig, *, batch_size: int) -> None:

@@ -188,7 +188,7 @@ def new_run(name: str | None, corpus: str, folder: Path) -> RunFolder:
             name += "x"
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"'{name}' is no name for a run; take letters, digits, '.', '_' and '-', at most 100"
+            f"{name!r} is no name for a run; take letters, digits, '.', '_' and '-', at most 100"
         )
     if RunFolder(folder / name).is_run():
         raise UsageError(

@@ -7,9 +7,12 @@ import pytest
 
 import bardling
 from bardling.cli import main
+from bardling.data.corpora import load_corpus
 from bardling.data.encoding import encode_stream
 from bardling.data.shards import find_shards, read_shard
-from bardling.data.token_folder import open_split, read_index
+from bardling.data.token_file import write_tokens
+from bardling.data.token_folder import is_token_folder, open_split, read_index
+from bardling.errors import TokenFileError
 from bardling.text.bpe import BPETokenizer
 from bardling.text.tokenizer_file import load_tokenizer
 from tiny import SETTINGS
@@ -26,6 +29,7 @@ def corpus(tmp_path):
 def test_a_run_on_the_folder_is_the_run_on_the_corpus(corpus, tmp_path, capsys):
     folder = tmp_path / "tokens"
     words = ["--tokenizer", "bpe:300", "--shard-tokens", "1000", "--processes", "1"]
+    words += ["--val-fraction", "0.1"]
     assert main(["data", "tokens", str(corpus), str(folder), *words]) == 0
     said = capsys.readouterr().out
     assert "bardling train " in said and "tokens to train on" in said
@@ -120,3 +124,45 @@ def test_processes_give_the_ids_that_one_gives(monkeypatch):
         np.concatenate([*encode_stream(texts, tokenizer, processes=n)]).tolist() for n in (1, 2)
     )
     assert one == two
+
+
+def test_what_failed_leaves_nothing_and_what_was_killed_is_begun_again(corpus, tmp_path, capsys):
+    with corpus.open("a") as file:
+        file.write('\n{"text": 3}')
+    folder = tmp_path / "tokens"
+    words = ["data", "tokens", str(corpus), str(folder), "--tokenizer", "char"]
+    assert main(words) == 1
+    assert "line 301 has no 'text'" in capsys.readouterr().err and not folder.exists()
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    corpus.write_text(json.dumps({"text": "one"}) + "\n" + json.dumps({"text": "two"}))
+    assert main([*words, "--val-fraction", "0.5"]) == 0
+    (folder / "index.json").unlink()  # as after a kill
+    assert main([*words, "--val-fraction", "0.5"]) == 0
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_an_index_of_something_else_is_no_folder_of_tokens(tmp_path):
+    (tmp_path / "index.json").write_text('{"pages": []}')
+    (tmp_path / "page.txt").write_text("words of a page, and more of them")
+    assert not is_token_folder(tmp_path)
+    assert load_corpus(str(tmp_path)).in_memory() == ("words of a page, and more of them",)
+
+
+def test_a_run_that_finds_no_tokens_leaves_its_name_free(corpus, tmp_path):
+    folder = tmp_path / "tokens"
+    main(["data", "tokens", str(corpus), str(folder), "--tokenizer", "bpe:300"])
+    (folder / "train-00000.bin").rename(tmp_path / "away.bin")
+    settings = SETTINGS | {"runs_dir": tmp_path / "runs", "n_layer": 1, "name": "x"}
+    with pytest.raises(TokenFileError, match=r"train-00000\.bin is gone"):
+        bardling.train(folder, **settings)
+    (tmp_path / "away.bin").rename(folder / "train-00000.bin")
+    assert bardling.train(folder, **settings).step > 0
+
+
+def test_token_files_of_an_older_run_are_told_from_those_of_others(tmp_path):
+    for split in ("train", "val"):
+        ids = np.arange(50, dtype=np.uint16)
+        write_tokens(tmp_path / f"{split}.bin", ids, vocab_size=99, tokenizer_sha256="0" * 64)
+    with pytest.raises(TokenFileError, match="holds tokens of an older run of ours"):
+        read_shard(find_shards(str(tmp_path))["train"][0], vocab_size=99)

@@ -107,8 +107,8 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path, monkeypatch, suffix):
 
 def test_nor_can_a_table(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "DEFAULT_LIMIT", 2**20)
-    table_of(tmp_path / "x.parquet", text=["x" * 1000] * 4000)
-    with pytest.raises(CorpusError, match="unpacks to more than 1,048,576 bytes"):
+    table_of(tmp_path / "x.parquet", text=["x" * 1000] * 4000)  # by a dictionary, in 1 KB or so
+    with pytest.raises(CorpusError, match="unpacks to more than 1,048,576 characters"):
         read(tmp_path / "x.parquet")
 
 

@@ -1,5 +1,6 @@
 """A corpus that is read from its files whenever it is asked for gives what one in memory gives."""
 
+import gzip
 import io
 import json
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bardling
+from bardling.cli.curation import run_stats
 from bardling.data import corpora, encoding, prepare, reading, unpacking
 from bardling.data.config import DataConfig
 from bardling.data.corpora import load_corpus
@@ -21,7 +23,9 @@ from bardling.data.reading import LongFile, first_characters
 from bardling.data.split import split_corpus, text_hash
 from bardling.data.statistics import measure
 from bardling.data.token_folder import open_split
-from bardling.errors import CorpusError, TokenizerError
+from bardling.errors import CorpusError, TokenizerError, UsageError
+from bardling.text import lots as lots_module
+from bardling.text.bpe import BPETokenizer
 from bardling.text.characters import CharacterTokenizer
 from bardling.text.lots import LongText, lots, whole
 from bardling.text.pretokenize import PATTERNS, pieces
@@ -37,7 +41,7 @@ TEXT = "Über den Fluß, and over\nthe\n\nhills 😀 they went; so far…\r\n" *
 def small_steps(monkeypatch):
     """Let files be long and chunks be short."""
     monkeypatch.setattr(corpora, "HELD_BYTES", 100)
-    monkeypatch.setattr(reading, "LONG_BYTES", 100)
+    monkeypatch.setattr(reading, "LONG_CHARACTERS", 100)
     for module in (reading, unpacking):
         monkeypatch.setattr(module, "CHUNK_BYTES", 7)
 
@@ -68,7 +72,7 @@ def test_a_folder_gives_the_same_tokens_in_memory_and_not(tmp_path, small_steps,
     folder = write_folder(tmp_path / "tales")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpora, "HELD_BYTES", 2**26)
-        patch.setattr(reading, "LONG_BYTES", 2**26)
+        patch.setattr(reading, "LONG_CHARACTERS", 2**26)
         notes_before: list[str] = []
         before = ready(folder, notes_before, tokenizer=tokenizer)
         assert isinstance(before.documents["train"], tuple)
@@ -89,7 +93,7 @@ def test_a_long_text_gives_the_same_tokens_in_memory_and_not(tmp_path, small_ste
     assert whole(train) + whole(val) == TEXT and train.n_characters == int(0.9 * len(TEXT))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpora, "HELD_BYTES", 2**26)
-        patch.setattr(reading, "LONG_BYTES", 2**26)
+        patch.setattr(reading, "LONG_CHARACTERS", 2**26)
         before = ready(path, tokenizer=tokenizer)
     assert tokens_of(found) == tokens_of(before) and found.tokenizer == before.tokenizer
     assert found.text("train") == TEXT[: len(found.text("train"))]
@@ -118,6 +122,38 @@ def test_chunks_and_cuts_do_not_show_in_the_pieces(text, cuts, size):
     assert "".join(parts) == text
     for split in PATTERNS:
         assert [piece for part in parts for piece in pieces(part, split)] == pieces(text, split)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".txt.gz"])
+def test_long_texts_are_not_held_packed_or_not(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(reading, "LONG_CHARACTERS", 1000)
+    path = tmp_path / f"x{suffix}"
+    text = "a long text " * 100
+    path.write_bytes(gzip.compress(text.encode()) if suffix.endswith("gz") else text.encode())
+    (found,) = load_corpus(str(path)).documents
+    assert isinstance(found, LongFile) and whole(found) == text
+
+
+def test_documents_that_unpack_to_a_great_deal_are_not_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "HELD_CHARACTERS", 5000)
+    path = tmp_path / "x.parquet"
+    path.write_bytes(parquet(*["word " * 100] * 30))
+    assert path.stat().st_size < 5000 < 30 * 500
+    corpus = load_corpus(str(path))
+    assert not isinstance(corpus.documents, tuple) and len(corpus.in_memory()) == 30
+
+
+def test_text_without_borders_is_looked_at_once(monkeypatch):
+    looked = []
+
+    class Border:
+        def search(self, text, start):
+            looked.append(len(text) - start)
+
+    monkeypatch.setattr(lots_module, "_BORDER", Border())
+    text = "一" * 100_000
+    (lot,) = lots([Chunked(text, list(range(0, 100_000, 100)))], 1000)
+    assert lot == [(text, True)] and sum(looked) < 1.1 * len(text)
 
 
 def test_text_without_spaces_is_cut_at_line_ends():
@@ -202,7 +238,8 @@ def test_first_documents_and_first_tokens(tmp_path):
     some = ready(folder, max_tokens=500)
     train, val = tokens_of(some)
     assert (len(train), len(val)) == (500, 56)
-    assert train == tokens_of(ready(folder))[0][:500]
+    before = ready(folder)
+    assert before.tokenizer.decode(tokens_of(before)[0][:500]) == some.tokenizer.decode(train)
     assert len(tokens_of(ready(folder, max_tokens=10**7))[0]) == len(tokens_of(ready(folder))[0])
 
 
@@ -266,7 +303,8 @@ def test_a_dataset_of_the_hub_from_word_to_model(hub, tmp_path, monkeypatch):
     assert any("fetching train-1.parquet of ann/plays" in note for note in notes)
     assert sorted(fetched(hub)) == [*(f"train-{i}.parquet" for i in range(3)), "validation.parquet"]
     offline(monkeypatch)
-    run = bardling.train(word, tokenizer="bpe:300", runs_dir=tmp_path / "runs", **SETTINGS)
+    settings = SETTINGS | {"tokenizer": "bpe:300", "max_tokens": 0}
+    run = bardling.train(word, runs_dir=tmp_path / "runs", **settings)
     assert run.tokenizer == found.tokenizer
     assert open_split(run.folder.tokens_path, "train", run.tokenizer)[:].tolist() == train
 
@@ -281,15 +319,45 @@ def test_no_more_is_fetched_than_is_read(hub, monkeypatch):
     assert set(fetched(hub)) == {"train-0.parquet", "validation.parquet"}
 
 
-def test_a_stream_without_validation_holds_out_a_fraction(hub):
+def test_a_stream_without_validation_holds_out_a_fraction(hub, monkeypatch):
+    monkeypatch.setattr(corpora, "STREAM_BYTES", 0)
     del hub.trees[MAIN]["validation.parquet"]
     found = ready("hf:ann/plays", val_fraction=0.2)
     sizes = {split: len(list(side)) for split, side in found.documents.items()}
     assert sum(sizes.values()) == 900 and 140 < sizes["val"] < 220
-    more = ready("hf:ann/plays", val_fraction=0.2, max_documents=300)
-    assert set(more.documents["val"]) == set(
-        list(found.documents["val"])[: len(list(more.documents["val"]))]
-    )
+    more = ready("hf:ann/plays", val_fraction=0.2, max_documents=300)  # which are no stream
+    assert len(list(more.documents["val"])) == 60
+    with pytest.raises(UsageError, match="give --max-documents"):
+        run_stats(["hf:ann/plays"])
+
+
+def test_what_is_small_is_no_stream(hub):
+    hub.trees[MAIN] = {"input.txt": b"to be or not to be, that is the question " * 20}
+    found = ready("hf:ann/plays")
+    assert [len(ids) for ids in tokens_of(found)] == [738, 82]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_little_more_is_read_than_is_wanted(threads):
+    read = []
+
+    def texts():
+        for number in range(10**6):
+            read.append(number)
+            yield "some words and a few more " * 4
+
+    tokenizer = BPETokenizer.train(["some words and a few more "], vocab_size=270)
+    per_text = len(tokenizer.encode("some words and a few more " * 4))
+    ids = encode_stream(texts(), tokenizer, threads=threads, most=200_000)
+    assert sum(map(len, ids)) == 200_000
+    assert 200_000 <= per_text * len(read) < 1.4 * 200_000
+
+
+def test_text_after_the_last_wanted_character_is_not_looked_at(tmp_path):
+    path = tmp_path / "late.txt"
+    path.write_text("plain words " * 500 + "É" * 100)
+    found = ready(path, tokenizer="char", max_tokens=1000)
+    assert len(tokens_of(found)[0]) == 1000
 
 
 def test_files_put_there_by_hand_are_taken_instead(hub, tmp_path, monkeypatch):
@@ -305,6 +373,19 @@ def test_files_put_there_by_hand_are_taken_instead(hub, tmp_path, monkeypatch):
     (folder / "train-0.parquet").unlink()
     with pytest.raises(CorpusError, match="holds no texts to train on"):
         ready("hf:ann/plays")
+
+
+def test_a_copy_of_a_repository_is_read_by_the_rules_of_the_hub(hub, tmp_path, monkeypatch):
+    folder = tmp_path / "data" / "ann" / "plays" / "en"
+    folder.mkdir(parents=True)
+    (folder / "train-0.parquet").write_bytes(parquet("one", "two", "three"))
+    (folder / "README.md").write_text("a card")
+    (folder.parent / "notes.txt").write_text("not in the folder")
+    monkeypatch.setenv("BARDLING_DATA", str(tmp_path / "data"))
+    notes: list[str] = []
+    found = ready("hf:ann/plays/en", notes)
+    assert sorted([*found.documents["train"], *found.documents["val"]]) == ["one", "three", "two"]
+    assert notes[0] == f"ann/plays is read from {folder.parent}, as it is there"
 
 
 def test_another_column_is_read_where_it_is_named(hub, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from bardling.data.pretrained import tokenizer_for
 from bardling.data.reading import write_jsonl
 from bardling.data.split import split_corpus
 from bardling.data.statistics import PERCENTILES, Statistics, measure
-from bardling.errors import CorpusError
+from bardling.errors import CorpusError, UsageError
 from bardling.reporting.console import count
 from bardling.reporting.screen import Screen, complain
 from bardling.text.lots import whole
@@ -38,6 +38,8 @@ class CleanArguments:
     """Take what blank lines part for documents, instead of whole files."""
     separator: str = ""
     """Take what this text parts for documents, such as <|endoftext|>."""
+    max_documents: int = 0
+    """Read only so many documents (before they are parted); 0 for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,8 @@ class StatsArguments:
     """Take what blank lines part for documents, instead of whole files."""
     separator: str = ""
     """Take what this text parts for documents, such as <|endoftext|>."""
+    max_documents: int = 0
+    """Read only so many documents (before they are parted); 0 for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +72,14 @@ class SplitArguments:
     """Take what blank lines part for documents, instead of whole files."""
     separator: str = ""
     """Take what this text parts for documents, such as <|endoftext|>."""
+    max_documents: int = 0
+    """Read only so many documents (before they are parted); 0 for all."""
 
 
 def run_clean(argv: Sequence[str]) -> int:
     """Clean, show each step, and write what is left."""
     arguments = parse(CleanArguments, argv, prog="bardling data clean")
-    corpus = _load(arguments.corpus, _separator(arguments))
+    corpus = _load(arguments.corpus, _separator(arguments), arguments.max_documents)
     lengths = Lengths(min_words=arguments.min_words, max_words=arguments.max_words)
     done = clean(corpus.in_memory(), lengths=lengths, skip=arguments.skip)
     screen = Screen()
@@ -109,7 +115,7 @@ def _cells(outcome: Outcome) -> list[str]:
 def run_stats(argv: Sequence[str]) -> int:
     """Count a corpus."""
     arguments = parse(StatsArguments, argv, prog="bardling data stats")
-    corpus = _load(arguments.corpus, _separator(arguments))
+    corpus = _load(arguments.corpus, _separator(arguments), arguments.max_documents)
     tokenizer = tokenizer_for(arguments.tokenizer, corpus.documents, end_token=corpus.has_several)
     found = measure(corpus.documents, tokenizer)
     screen = Screen()
@@ -141,7 +147,7 @@ def _advice(found: Statistics) -> str:
 def run_split(argv: Sequence[str]) -> int:
     """Part a corpus in two files; exit code 1 where they share texts."""
     arguments = parse(SplitArguments, argv, prog="bardling data split")
-    corpus = _load(arguments.corpus, _separator(arguments))
+    corpus = _load(arguments.corpus, _separator(arguments), arguments.max_documents)
     sides = split_corpus(corpus, val_fraction=arguments.val_fraction)
     screen = Screen()
     for name, texts in sides.items():
@@ -164,13 +170,22 @@ def _separator(arguments: CleanArguments | StatsArguments | SplitArguments) -> s
     return arguments.separator or "\n\n" * arguments.paragraphs
 
 
-def _load(name: str, separator: str) -> Corpus:
+def _load(name: str, separator: str, max_documents: int) -> Corpus:
     """Return a corpus, or what a separator parts its documents into."""
     if not separator:
-        return load_corpus(name, note=complain)
+        return _bounded(load_corpus(name, note=complain), max_documents)
     corpus = load_corpus(name, note=lambda text: None if separator in text else complain(text))
-    parts = (part for text in corpus.in_memory() for part in text.split(separator))
+    texts = _bounded(corpus, max_documents).in_memory()
+    parts = (part for text in texts for part in text.split(separator))
     documents = tuple(part for part in parts if part.strip())
     if not documents:
         raise CorpusError(f"{name} is blank: a text was expected")
     return Corpus(name=corpus.name, documents=documents)
+
+
+def _bounded(corpus: Corpus, max_documents: int) -> Corpus:
+    if max_documents:
+        return corpus.beginning(max_documents)
+    if corpus.is_stream:
+        raise UsageError(f"{corpus.name} is too much to read all of: give --max-documents")
+    return corpus

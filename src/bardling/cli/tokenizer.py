@@ -11,9 +11,10 @@ from rich.text import Text
 from bardling import storage
 from bardling.cli.options import File, Folder, choose, parse
 from bardling.data.corpora import load_corpus
-from bardling.data.encoding import encode_stream
+from bardling.data.prepare import LEARN_CHARACTERS
 from bardling.data.pretrained import gpt2_tokenizer
 from bardling.data.reading import first_characters
+from bardling.data.statistics import measure
 from bardling.errors import TokenizerError, UsageError
 from bardling.evaluation.tokenizers import SIZES, Comparison, Row, compare
 from bardling.machine.threads import usable_cores
@@ -141,7 +142,7 @@ def _train(argv: Sequence[str]) -> int:
     n_characters = corpus.n_characters if is_held else None
     with learning_bars(n_characters, Screen(stderr=True)) as heard:
         trained = BPETokenizer.train(
-            corpus.documents,
+            first_characters(corpus.documents, LEARN_CHARACTERS),
             vocab_size=arguments.size,
             end_token=arguments.end_token,
             split=arguments.split,
@@ -151,10 +152,11 @@ def _train(argv: Sequence[str]) -> int:
         )
     save_tokenizer(trained, arguments.output)
     storage.write_bytes(arguments.output / f"tokenizer{RANKS_SUFFIX}", write_ranks(trained))
-    n_tokens = sum(map(len, encode_stream(corpus.documents, trained)))
+    measured = measure(first_characters(corpus.documents, LEARN_CHARACTERS), trained)
     Screen().print(
-        f"{trained.vocab_size:,} tokens in {arguments.output}; {corpus.name} is {n_tokens:,} of "
-        f"them, {corpus.n_bytes / n_tokens:.2f} bytes each"
+        f"{trained.vocab_size:,} tokens in {arguments.output}; {corpus.name} is "
+        f"{measured.n_tokens:,} of them, {measured.n_bytes / measured.n_tokens:.2f} bytes each"
+        f"{'' if measured.n_characters < LEARN_CHARACTERS else ' (its beginning is)'}"
     )
     return 0
 

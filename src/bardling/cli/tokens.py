@@ -8,17 +8,18 @@ from typing import Literal
 
 import tyro
 
+from bardling import storage
 from bardling.cli.options import parse
 from bardling.data.config import DataConfig
 from bardling.data.prepare import FromText, prepare
-from bardling.data.shards import write_shards
+from bardling.data.shards import find_shards, write_shards
 from bardling.data.token_folder import SHARD_TOKENS, SPLITS, is_token_folder
 from bardling.errors import UsageError
 from bardling.machine.threads import usable_cores
 from bardling.reporting.console import count
 from bardling.reporting.screen import Screen, complain
 from bardling.text.tokenizer import Unknown
-from bardling.text.tokenizer_file import save_tokenizer
+from bardling.text.tokenizer_file import has_tokenizer, save_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class TokensArguments:
     """char, bpe:3000 (any size), gpt2, or the path of a tokenizer or of a run."""
     unknown: Unknown = "error"
     """What to do with a character that the tokenizer does not know: refuse the text, or skip it."""
-    val_fraction: float = 0.1
+    val_fraction: float = 0.01
     """Share of the text kept back for validation, where the corpus has no such part."""
     max_documents: int = 0
     """Read only so many documents; 0 for all."""
@@ -68,7 +69,11 @@ def run_tokens(argv: Sequence[str]) -> int:
     if not isinstance(found, FromText):
         raise UsageError(f"{arguments.corpus} holds tokens already: train on it as it is")
     learned = time.perf_counter() - began
-    with Screen(stderr=True).status("encoding", refresh_per_second=4):
+    with (
+        Screen(stderr=True).status("encoding", refresh_per_second=4),
+        storage.only_writer(arguments.output),
+        storage.removed_on_error(arguments.output),
+    ):
         sizes = _write(found, arguments)
     seconds = time.perf_counter() - began
     screen = Screen()
@@ -86,8 +91,10 @@ def run_tokens(argv: Sequence[str]) -> int:
 def _refuse(arguments: TokensArguments) -> None:
     if arguments.shard_tokens < 1 or arguments.processes < 0:
         raise UsageError("shard_tokens is 1 or more, and processes 0 or more")
-    if is_token_folder(arguments.output) or any(arguments.output.glob("*.bin")):
-        raise UsageError(f"{arguments.output} holds tokens already: choose another folder")
+    folder = arguments.output
+    is_whole = is_token_folder(folder) or find_shards(str(folder)) is not None
+    if is_whole or (any(folder.glob("*.bin")) and not has_tokenizer(folder)):
+        raise UsageError(f"{folder} holds tokens already: choose another folder")
 
 
 def _write(found: FromText, arguments: TokensArguments) -> dict[str, int]:

@@ -11,7 +11,16 @@ from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
-from bardling.data.hub import HUB_CORPORA, HubFile, HubSet, fetch, find_files, hub_set, named_split
+from bardling.data.hub import (
+    HUB_CORPORA,
+    HubFile,
+    HubSet,
+    choose_texts,
+    fetch,
+    find_files,
+    hub_set,
+    named_split,
+)
 from bardling.data.known import Known, data_folder, find, find_or_download
 from bardling.data.reading import COLUMN, SUFFIXES, file_size, is_text, read_documents
 from bardling.data.stories.corpus import N_STORIES, stories
@@ -30,7 +39,10 @@ SHAKESPEARE = Known(
     sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
 )
 HELD_BYTES = 2**26
-"""Files that are smaller together are held in memory."""
+"""Files that are smaller together are held in memory, if their texts are not much longer."""
+HELD_CHARACTERS = 2**27
+STREAM_BYTES = 2**28
+"""Datasets of the hub with larger files are streams."""
 
 Note = Callable[[str], None]
 
@@ -72,9 +84,10 @@ class Corpus:
 
     def beginning(self, n_documents: int) -> "Corpus":
         """Return the corpus that has only the first documents of this one."""
+        documents: Iterable[Text] = Beginning(documents=self.documents, n_documents=n_documents)
         if isinstance(self.documents, tuple):
-            return replace(self, documents=self.documents[:n_documents])
-        return replace(self, documents=Beginning(documents=self.documents, n_documents=n_documents))
+            documents = self.documents[:n_documents]
+        return replace(self, documents=documents, is_stream=False)
 
     def in_memory(self) -> tuple[str, ...]:
         """Return all documents, each in one piece."""
@@ -173,25 +186,27 @@ def _once(note: Note) -> Note:
 
 
 def _read(paths: tuple[Path, ...], note: Note, column: str = COLUMN) -> Iterable[Text]:
-    """Return the documents of files: held in memory if they are small."""
+    """Return the documents of files: held in memory if they are small, also when unpacked."""
     files = Files(paths=paths, note=note, column=column)
-    return tuple(files) if sum(map(file_size, paths)) < HELD_BYTES else files
+    if sum(map(file_size, paths)) >= HELD_BYTES:
+        return files
+    held: list[Text] = []
+    n_held = 0
+    for document in files:
+        held.append(document)
+        n_held += len(document) if isinstance(document, str) else HELD_CHARACTERS
+        if n_held >= HELD_CHARACTERS:
+            return files
+    return tuple(held)
 
 
 def _hub(hub: HubSet, data_dir: Path | None, note: Note) -> Corpus:
     """Return a dataset of the hub, from a folder of its name on the disk if there is one."""
-    places = [folder / hub.name for folder in (data_dir, data_folder()) if folder is not None]
+    folders = [folder for folder in (data_dir, data_folder()) if folder is not None]
+    places = [folder / name for folder in folders for name in (hub.repository, hub.name)]
     here = next((folder for folder in places if folder.is_dir()), None)
     if here is not None:
-        paths = {path: named_split(str(path.relative_to(here))) for path in _find_files(here)}
-        train, val = (
-            _read(tuple(path for path, found in paths.items() if found == split), note, hub.column)
-            for split in ("train", "val")
-        )
-        if next(iter(train), None) is None:
-            raise CorpusError(f"{here} holds no texts to train on: put the dataset's files there")
-        has_val = next(iter(val), None) is not None
-        return Corpus(name=hub.name, documents=train, validation=val if has_val else None)
+        return _hub_on_disk(hub, here, note)
     found = find_files(hub)
     if found.from_cache:
         note(f"{hub.repository}: out of reach, so only what was fetched before is read")
@@ -201,8 +216,25 @@ def _hub(hub: HubSet, data_dir: Path | None, note: Note) -> Corpus:
         for files in (found.train, found.val)
     )
     return Corpus(
-        name=hub.name, documents=train, validation=val if found.val else None, is_stream=True
+        name=hub.name,
+        documents=train,
+        validation=val if found.val else None,
+        is_stream=sum(file.n_bytes for file in found.train) >= STREAM_BYTES,
     )
+
+
+def _hub_on_disk(hub: HubSet, here: Path, note: Note) -> Corpus:
+    """Return a dataset from a folder that someone has put there, whatever its revision is."""
+    note(f"{hub.repository} is read from {here}, as it is there")
+    paths = choose_texts([str(path.relative_to(here)) for path in _find_files(here)], hub.folder)
+    train, val = (
+        _read(tuple(here / path for path in paths if named_split(path) == split), note, hub.column)
+        for split in ("train", "val")
+    )
+    if next(iter(train), None) is None:
+        raise CorpusError(f"{here} holds no texts to train on: put the dataset's files there")
+    has_val = next(iter(val), None) is not None
+    return Corpus(name=hub.name, documents=train, validation=val if has_val else None)
 
 
 def _fetch(file: HubFile, *, note: Note) -> Path:

@@ -6,17 +6,16 @@ for each other; they take half a second to start. Memory does not depend on how 
 there are.
 """
 
-import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
-from itertools import islice
-from multiprocessing import get_context
 
 import numpy as np
 from jaxtyping import UInt32
 
+from bardling.machine.workers import workers
 from bardling.storage import json_bytes
 from bardling.text.lots import Part, Text, lots
 from bardling.text.tokenizer import Tokenizer, Unknown
@@ -24,6 +23,7 @@ from bardling.text.tokenizer_file import parse_tokenizer
 
 Ids = UInt32[np.ndarray, " _"]
 _LOT = 2**19  # characters that are encoded at once
+_LEAST_LOT = 2**12
 
 
 def encode_stream(
@@ -33,43 +33,54 @@ def encode_stream(
     unknown: Unknown = "error",
     threads: int = 1,
     processes: int = 1,
+    most: int = sys.maxsize,
 ) -> Iterator[Ids]:
     """Yield the ids of all documents, each followed by the end token, if there is one.
 
-    The ids come in pieces of some hundred thousand, in the order of the documents. With several
-    processes, a script that calls this has to guard its own start with
-    `if __name__ == "__main__"`, as always in Python.
+    The ids come in pieces of some hundred thousand, in the order of the documents. There are
+    `most` of them at most, and little more is read than that takes. With several processes, a
+    script that calls this has to guard its own start (see `workers`).
     """
-    handed_out = lots(documents, _LOT)
+    handed_out = lots(documents, min(_LOT, max(_LEAST_LOT, most // 8)))
     here = partial(_encode, tokenizer=tokenizer, unknown=unknown)
     if processes > 1:
-        with ProcessPoolExecutor(
-            processes,
-            mp_context=get_context("spawn"),
-            initializer=_meet,
-            initargs=(json_bytes(tokenizer.to_json()), unknown),
-        ) as pool:
-            yield from _in_order(pool, _encode_there, handed_out, at_once=2 * processes)
-    elif threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            yield from _in_order(pool, here, handed_out, at_once=2 * threads)
+        with workers(processes, _meet, json_bytes(tokenizer.to_json()), unknown) as pool:
+            yield from _in_order(pool, _encode_there, handed_out, 2 * processes, most)
     else:
-        yield from map(here, handed_out)
+        with ThreadPoolExecutor(threads) as pool:
+            at_once = 2 * threads if threads > 1 else 1
+            yield from _in_order(pool, here, handed_out, at_once, most)
 
 
 def _in_order(
     pool: Executor,
     work: Callable[[list[Part]], Ids],
     handed_out: Iterator[list[Part]],
-    *,
     at_once: int,
+    most: int,
 ) -> Iterator[Ids]:
-    """Yield what becomes of lots, in their order, with no more of them on their way than asked."""
-    going: deque[Future[Ids]] = deque(pool.submit(work, lot) for lot in islice(handed_out, at_once))
-    while going:
-        yield going.popleft().result()
-        for lot in islice(handed_out, 1):
-            going.append(pool.submit(work, lot))
+    """Yield what becomes of lots, in their order, until there are `most` ids.
+
+    No more lots are on their way than `at_once`, nor than the ids that are left seem to need.
+    """
+    going: deque[tuple[Future[Ids], int]] = deque()
+    n_going, read, made = 0, 1, 1  # characters on their way, and those and ids that are done
+    left = most
+    while left > 0:
+        while len(going) < at_once and n_going * made < left * read:
+            lot = next(handed_out, None)
+            if lot is None:
+                break
+            size = sum(len(text) for text, _ in lot)
+            going.append((pool.submit(work, lot), size))
+            n_going += size
+        if not going:
+            return
+        first, size = going.popleft()
+        ids = first.result()
+        n_going, read, made = n_going - size, read + size, made + len(ids)
+        yield ids[:left]
+        left -= len(ids)
 
 
 def _encode(lot: list[Part], tokenizer: Tokenizer, unknown: Unknown) -> Ids:
@@ -86,8 +97,7 @@ _met: dict[str, Callable[[list[Part]], Ids]] = {}  # in a process that encodes f
 
 
 def _meet(tokenizer_json: bytes, unknown: Unknown) -> None:
-    """Begin a process that encodes for another, which alone hears Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Begin a process that encodes for another."""
     _met["encode"] = partial(_encode, tokenizer=parse_tokenizer(tokenizer_json), unknown=unknown)
 
 

@@ -189,19 +189,25 @@ def _list_cached(hub: HubSet, revision: str) -> list[HubFile]:
 
 def _texts(hub: HubSet, files: list[HubFile]) -> list[HubFile]:
     """Return the files with text, sorted; only those of the best kind that is there."""
-    files = sorted(filter(_is_text, files), key=lambda file: file.path)
-    below = [file for file in files if not hub.folder or file.path.startswith(f"{hub.folder}/")]
+    by_path = {file.path: file for file in files}
+    return [by_path[path] for path in choose_texts(list(by_path), hub.folder)]
+
+
+def choose_texts(paths: list[str], folder: str) -> list[str]:
+    """Return which files below a folder of a dataset hold its text, sorted; all are of one kind."""
+    below = [path for path in sorted(paths) if not folder or path.startswith(f"{folder}/")]
     for kinds in ((".parquet",), (".jsonl",), (".txt", ".md")):
-        if found := [file for file in below if _plain_name(file.path).endswith(kinds)]:
+        found = [path for path in below if _is_text(path) and _plain_name(path).endswith(kinds)]
+        if found:
             return found
     return []
 
 
-def _is_text(file: HubFile) -> bool:
+def _is_text(path: str) -> bool:
     """Tell whether a file holds text of the dataset, not about it."""
-    parts = file.path.split("/")
+    parts = path.split("/")
     stem = parts[-1].partition(".")[0].lower()
-    return is_text(Path(file.path)) and not (
+    return is_text(Path(path)) and not (
         stem in _NOT_TEXT or any(part.startswith(".") for part in parts)
     )
 

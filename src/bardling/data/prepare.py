@@ -24,6 +24,7 @@ from bardling.data.token_folder import (
     is_token_folder,
     open_row,
     read_index,
+    require_files,
     shards_of,
     write_index,
     write_split,
@@ -35,10 +36,11 @@ from bardling.text.lots import Text, chunks
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import has_tokenizer, is_trained_here, load_tokenizer
 
-TOKEN_CHARACTERS = 8
-"""A token stands for fewer characters than that, on average over a text."""
+LEARN_TOKEN_CHARACTERS = 2
+"""Byte pairs are learned from so many characters for each token that is wanted: fewer than a token
+has, so that nothing is fetched for it alone."""
 LEARN_CHARACTERS = 2**28
-"""Byte pairs are learned from so much at most, or so much of each split: more changes little."""
+"""Byte pairs are learned from so much at most: more changes little."""
 SHOWN_TOKENS = 2048
 RARE = "\U0010fffd"
 """A character for private use: a tokenizer that knows it knows all."""
@@ -78,15 +80,15 @@ class FromText(Prepared):
 
     def pieces(self, split: Split) -> Iterator[Ids]:
         """Encode the documents of a split, as far as they are wanted."""
-        ids = encode_stream(
-            self.documents[split],
+        most = _most(self.config, split)
+        return encode_stream(
+            _wanted(self.documents[split], most, self.tokenizer),
             self.tokenizer,
             unknown=self.config.unknown,
             threads=pick_threads(0),
             processes=self.processes,
+            most=most,
         )
-        most = _most(self.config, split)
-        return ids if most is None else up_to(most, ids)
 
     def text(self, split: Split) -> str:
         """Return the first document of a split, or as much of it as is read at once."""
@@ -118,7 +120,8 @@ class FromTokens(Prepared):
         return self.tokenizer.decode(self.beginning(split, SHOWN_TOKENS))
 
     def put(self, folder: Path, *, shard_tokens: int = SHARD_TOKENS) -> Index:
-        """Write where the ids are; their files stay as they are."""
+        """Write where the ids are, once their files are there; they stay as they are."""
+        require_files(self.index)
         write_index(folder, self.index)
         return self.index
 
@@ -179,12 +182,22 @@ def _found(name: str, data_dir: Path | None) -> Tokenizer:
     return tokenizer_for(name, (), data_dir, end_token=False)
 
 
-def _most(config: DataConfig, split: Split) -> int | None:
+def _most(config: DataConfig, split: Split) -> int:
     """Return how many tokens of a split are wanted at most; of validation in proportion."""
     if not config.max_tokens:
-        return None
+        return sys.maxsize
     share = config.val_fraction / (1 - config.val_fraction) if split == "val" else 1
     return max(2, round(config.max_tokens * share))
+
+
+def _is_by_character(tokenizer: Tokenizer) -> bool:
+    """Tell whether a tokenizer has a token for each character, and knows only some of them."""
+    return tokenizer.count_unknown(RARE) > 0
+
+
+def _wanted(texts: Iterable[Text], most: int, tokenizer: Tokenizer) -> Iterable[Text]:
+    """Return the texts that `most` tokens are made of, where that can be told beforehand."""
+    return first_characters(texts, most) if _is_by_character(tokenizer) else texts
 
 
 def _prepare_text(
@@ -201,7 +214,7 @@ def _prepare_text(
     )
     if tokenizer.end_token is None and several:
         note("the tokenizer has no end token, so the documents run into each other")
-    if tokenizer.count_unknown(RARE):
+    if _is_by_character(tokenizer) and not is_trained_here(config.tokenizer):
         _meet_unknown(corpus, sides, tokenizer, config, note)
     return FromText(tokenizer=tokenizer, config=config, documents=sides, processes=processes)
 
@@ -209,16 +222,18 @@ def _prepare_text(
 def _to_learn_from(corpus: Corpus, sides: Sides, config: DataConfig) -> Iterator[Text]:
     """Yield the texts that a tokenizer learns from: all of them, unless that is a great deal.
 
-    Characters are learned from everything that is encoded, so that none is unknown.
+    Characters are learned from all that is encoded, so that none is unknown; byte pairs from no
+    more than that.
     """
-    most = sys.maxsize if config.tokenizer == "char" else LEARN_CHARACTERS
-    if not (corpus.has_own_val or config.max_tokens):
-        return first_characters(corpus.documents, most)
-    limits = {split: _most(config, split) for split in SPLITS}
-    return chain.from_iterable(
-        first_characters(sides[split], min(most, TOKEN_CHARACTERS * (limit or most)))
-        for split, limit in limits.items()
-    )
+    if config.tokenizer == "char":
+        return chain.from_iterable(
+            first_characters(sides[split], _most(config, split)) for split in SPLITS
+        )
+    if config.max_tokens:
+        most = LEARN_TOKEN_CHARACTERS * config.max_tokens
+        return first_characters(sides["train"], min(most, LEARN_CHARACTERS))
+    own_val = sides["val"] if corpus.has_own_val else ()
+    return first_characters(chain(corpus.documents, own_val), LEARN_CHARACTERS)
 
 
 def _meet_unknown(
@@ -227,7 +242,8 @@ def _meet_unknown(
     """Count the characters that the tokenizer does not know, or refuse the first with its place."""
     texts: Iterable[Text] = chain(corpus.documents, sides["val"] if corpus.has_own_val else ())
     if config.max_tokens:
-        texts = first_characters(texts, TOKEN_CHARACTERS * config.max_tokens)
+        limited = (_wanted(sides[split], _most(config, split), tokenizer) for split in SPLITS)
+        texts = chain.from_iterable(limited)
     n_unknown = 0
     for number, text in enumerate(texts, start=1):
         where = f"document {number} of {corpus.name}" if corpus.has_several else corpus.name

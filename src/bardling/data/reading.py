@@ -23,7 +23,7 @@ from bardling.text.tokenizer import END_TOKEN
 SUFFIXES = (".txt", ".md", ".jsonl", ".parquet")
 COLUMN = "text"
 """The field of a JSON object, and the column of a table, that holds the text."""
-LONG_BYTES = 2**26
+LONG_CHARACTERS = 2**26
 """From here on a plain text is not held in memory."""
 
 Note = Callable[[str], None]
@@ -61,10 +61,20 @@ def read_documents(file: Path, note: Note, *, column: str = COLUMN) -> Iterator[
         yield from _rows(file, column)
     elif kind == ".jsonl":
         yield from _objects(file, note, column)
-    elif file.suffix.lower() not in COMPRESSIONS and file_size(file) >= LONG_BYTES:
-        yield LongFile(path=file, note=note)
     else:
-        yield "".join(_decoded(file, note))
+        yield _text(file, note)
+
+
+def _text(file: Path, note: Note) -> Text:
+    """Return a plain text, held in memory unless it is long."""
+    held: list[str] = []
+    n_held = 0
+    for chunk in _decoded(file, note):
+        held.append(chunk)
+        n_held += len(chunk)
+        if n_held >= LONG_CHARACTERS:
+            return LongFile(path=file, note=note)
+    return "".join(held)
 
 
 def file_size(file: Path) -> int:
@@ -114,16 +124,17 @@ class LongFile:
 def first_characters(texts: Iterable[Text], n_characters: int) -> Iterator[Text]:
     """Yield texts until they have so many characters; the last is cut there."""
     for text in texts:
-        if n_characters <= 0:
-            return
         if isinstance(text, LongFile):
-            length, cut = text.n_characters, replace(text, stop=text.start + n_characters)
-            yield text if length <= n_characters else cut
+            end = text.start + n_characters
+            cut = replace(text, stop=end if text.stop is None else min(end, text.stop))
+            yield cut
+            n_characters -= cut.n_characters  # asked for only where there is another text
         else:
             held = whole(text)
-            length = len(held)
             yield held[:n_characters]
-        n_characters -= length
+            n_characters -= len(held)
+        if n_characters <= 0:
+            return
 
 
 def _none_or(stop: int | None, place: int) -> int | None:
@@ -260,14 +271,18 @@ def _rows(file: Path, column: str) -> Iterator[str]:
                 names = ", ".join(table.schema_arrow.names[:8])
                 raise CorpusError(f"{file} has no column {column!r}; its columns are {names}")
             for batch in table.iter_batches(batch_size=_ROWS, columns=[column]):
-                size += batch.nbytes
-                if size > DEFAULT_LIMIT:
-                    raise CorpusError(f"{file} unpacks to more than {DEFAULT_LIMIT:,} bytes")
-                for text in batch.column(0).to_pylist():
+                for cell in batch.column(0):  # one by one: a dictionary may stand for gigabytes
+                    text = cell.as_py()
                     number += 1
                     if not isinstance(text, str):
                         found = repr(str(text)[:60])
                         raise CorpusError(f"{file} row {number:,} has no text: found {found}")
+                    size += len(text)
+                    if size > DEFAULT_LIMIT:
+                        raise CorpusError(
+                            f"{file} unpacks to more than {DEFAULT_LIMIT:,} characters: cut it "
+                            "into parts"
+                        )
                     yield text
         except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise CorpusError(f"{file} is damaged, or no parquet file: {error}") from error

@@ -17,6 +17,7 @@ import numpy as np
 
 from bardling.data.config import Split
 from bardling.data.corpora import is_corpus
+from bardling.data.token_file import MAGIC
 from bardling.data.tokens import Ids, numbered
 from bardling.errors import TokenFileError
 from bardling.storage import atomic_file, exists, open_file
@@ -53,6 +54,11 @@ def read_shard(path: Path, *, vocab_size: int) -> Ids:
         size = file.seek(0, 2)
         file.seek(0)
         head = np.frombuffer(file.read(4 * _HEADER).ljust(4 * _HEADER, b"\0"), dtype="<i4")
+        if head.tobytes().startswith(MAGIC):
+            raise TokenFileError(
+                f"{path} holds tokens of an older run of ours, without their tokenizer: train on "
+                "the text, or give the folder that 'bardling data tokens' made"
+            )
         magic, version, count = head[:3].tolist()
         kind = _KINDS.get((magic, version))
         if magic in {magic for magic, _ in _KINDS} and kind is None:

@@ -3,7 +3,8 @@
 A single text is cut by position, so that the validation part is text the model never saw around
 it. Of several documents, those whose texts have the lowest hashes are held out: the same ones for
 every training seed, so that runs can be compared, and every copy of a text is on the same side. A
-corpus may hold documents out itself. Near-duplicates are left to cleaning.
+corpus may hold documents out itself; copies of them are not learned from. Near-duplicates are left
+to cleaning.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,7 +43,7 @@ def split_corpus(corpus: Corpus, *, val_fraction: float) -> Sides:
 
     Documents keep their order, and those with exactly the same text stay on the same side. Of a
     stream, about that fraction is set aside, because nobody has counted it. Raises CorpusError
-    where one side would be empty.
+    where one side would be empty; of a stream, that shows when it is read.
     """
     if not 0 < val_fraction < 1:
         raise ConfigError(
@@ -50,7 +51,8 @@ def split_corpus(corpus: Corpus, *, val_fraction: float) -> Sides:
             "a number between 0 and 1 was expected"
         )
     sides = _sides(corpus, val_fraction)
-    if not all(any(side) for side in sides.values()):
+    wanted: tuple[Split, ...] = ("train",) if corpus.is_stream else ("train", "val")
+    if not all(any(sides[split]) for split in wanted):
         raise CorpusError(
             f"corpus '{corpus.name}' with {corpus.n_characters} characters in "
             f"{len(set(map(text_hash, corpus.documents)))} different documents is too small to set "
@@ -62,7 +64,9 @@ def split_corpus(corpus: Corpus, *, val_fraction: float) -> Sides:
 
 def _sides(corpus: Corpus, val_fraction: float) -> Sides:
     if corpus.validation is not None:
-        return {"train": corpus.documents, "val": corpus.validation}
+        theirs = frozenset(map(text_hash, corpus.validation))
+        rest, _ = _by_document(corpus.documents, lambda text: text_hash(text) in theirs).values()
+        return {"train": rest, "val": corpus.validation}
     if corpus.held_out is not None:
         documents = tuple(corpus.documents)
         n_val = _n_val(len(documents), val_fraction)

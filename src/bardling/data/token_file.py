@@ -26,7 +26,7 @@ from bardling.storage import atomic_file, open_file
 from bardling.text.tokenizer import Tokenizer
 
 _FIELDS = struct.Struct("<8sIIQQ32s32s")  # everything before the header's own hash
-_MAGIC = b"bardling"
+MAGIC = b"bardling"
 _VERSION = 1
 _HEADER_BYTES = 128
 _CHUNK_IDS = 2**20
@@ -56,7 +56,7 @@ def write_tokens(
             count += len(piece)
         tokenizer_hash = bytes.fromhex(tokenizer_sha256)
         fields = _FIELDS.pack(
-            *(_MAGIC, _VERSION, dtype.itemsize, count, vocab_size),
+            *(MAGIC, _VERSION, dtype.itemsize, count, vocab_size),
             *(tokenizer_hash, body_hash.digest()),
         )
         file.seek(0)
@@ -83,7 +83,7 @@ def open_tokens(path: Path, *, tokenizer: Tokenizer | None = None) -> Integer[np
     with open_file(path) as file:
         header = file.read(_HEADER_BYTES)
         magic, version, width, count, vocab_size, tokenizer_hash, body_hash = _unpack(path, header)
-        _expect(path, "magic", magic, _MAGIC)
+        _expect(path, "magic", magic, MAGIC)
         _expect(path, "version", version, _VERSION)
         _expect(path, "sha256 of the header", sha256(header[:-32]).hexdigest(), header[-32:].hex())
         _expect(path, "bytes per id", width, 2 if vocab_size <= 2**16 else 4)
@@ -108,7 +108,7 @@ def stored_sha256(path: Path) -> str | None:
     """Return the sha256 that a file says its body has, or None for a file of another kind."""
     with open_file(path) as file:
         header = file.read(_HEADER_BYTES)
-    return _unpack(path, header)[-1].hex() if header.startswith(_MAGIC) else None
+    return _unpack(path, header)[-1].hex() if header.startswith(MAGIC) else None
 
 
 def body_sha256(ids: Ids) -> str:

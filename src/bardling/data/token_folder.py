@@ -22,12 +22,14 @@ from bardling.data.shards import read_shard
 from bardling.data.token_file import body_sha256, open_tokens, stored_sha256, write_tokens
 from bardling.data.tokens import Ids, Row, numbered
 from bardling.errors import TokenFileError
-from bardling.storage import Json, exists, read_json, write_json
+from bardling.storage import Json, exists, read_bytes, read_json, write_json
 from bardling.text.tokenizer import Tokenizer
 
 INDEX = "index.json"
 SHARD_TOKENS = 2**28
 """Ids of a file at most: 512 MiB of them with two bytes each."""
+KEY_BYTES = 1000
+"""The first key of an index stands in its first bytes."""
 SPLITS: tuple[Split, ...] = ("train", "val")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -56,7 +58,17 @@ class Index:
         return sum(shard.n_tokens for shard in self.shards[split])
 
     def located(self, folder: Path) -> "Index":
-        """Return the same files with absolute paths, for an index that lies elsewhere."""
+        """Return the same files with absolute paths, for an index that lies elsewhere.
+
+        Raises TokenFileError for files that are not in the folder: a corpus that someone has made
+        names none of those that lie about here.
+        """
+        for shard in (shard for of_split in self.shards.values() for shard in of_split):
+            if shard.path.is_absolute():
+                raise TokenFileError(
+                    f"{folder / INDEX} lists {str(shard.path)!r}, which is not in its folder: put "
+                    "the file or a link to it there, and list its name"
+                )
         shards = {
             split: tuple(
                 Shard(path=(folder / s.path).absolute(), n_tokens=s.n_tokens, sha256=s.sha256)
@@ -68,8 +80,9 @@ class Index:
 
 
 def is_token_folder(folder: Path) -> bool:
-    """Tell whether a folder holds tokens with an index."""
-    return exists(folder / INDEX)
+    """Tell whether a folder holds an index of ours; other things are called index.json, too."""
+    path = folder / INDEX
+    return exists(path) and b"tokenizer_sha256" in read_bytes(path)[:KEY_BYTES]
 
 
 def write_split(
@@ -131,8 +144,8 @@ def _shard(where: Path, entry: Json) -> Shard:
     match entry:
         case {"file": str(name), "tokens": int(n_tokens), "sha256": str(sha256)}:
             path = Path(name)
-            plain = path.is_absolute() or path.name == name
-            if plain and "\0" not in name and _SHA256.fullmatch(sha256) and n_tokens >= 0:
+            plain = path.is_absolute() or path.name == name != ".."
+            if name and plain and "\0" not in name and _SHA256.fullmatch(sha256) and n_tokens >= 0:
                 return Shard(path=path, n_tokens=n_tokens, sha256=sha256)
     raise TokenFileError(f"{where} has an entry that names no token file: {str(entry)[:80]}")
 
@@ -143,7 +156,7 @@ def open_split(folder: Path, split: Split, tokenizer: Tokenizer) -> Row:
     Raises TokenFileError that names the file, what was found and what was expected.
     """
     older = folder / f"{split}.bin"  # what runs had before there was an index
-    if not is_token_folder(folder) and exists(older):
+    if not exists(folder / INDEX) and exists(older):
         return Row([open_tokens(older, tokenizer=tokenizer)])
     return open_row(read_index(folder), split, tokenizer, folder=folder)
 
@@ -156,14 +169,17 @@ def open_row(index: Index, split: Split, tokenizer: Tokenizer, *, folder: Path =
             f"{index.tokenizer_sha256}, expected {tokenizer.sha256}"
         )
     shards = index.shards[split]
-    return Row([_open_shard(folder / shard.path, shard, tokenizer) for shard in shards])
+    try:
+        return Row([_open_shard(folder / shard.path, shard, tokenizer) for shard in shards])
+    except OSError as error:  # of so many files that no more can be opened
+        raise TokenFileError(
+            f"{folder / INDEX} lists {len(shards):,} files, which cannot all be read at once "
+            f"({error.strerror}): make fewer of them by a larger --shard-tokens"
+        ) from error
 
 
 def _open_shard(path: Path, shard: Shard, tokenizer: Tokenizer) -> Ids:
-    if not exists(path):
-        raise TokenFileError(
-            f"{path} is gone, and tokens of this corpus lie there: put it back, or train anew"
-        )
+    _require_file(path)
     sha256 = stored_sha256(path)
     if sha256 is not None:
         ids = open_tokens(path, tokenizer=tokenizer)
@@ -177,6 +193,19 @@ def _open_shard(path: Path, shard: Shard, tokenizer: Tokenizer) -> Ids:
             "put the old file back, or make the tokens anew"
         )
     return ids
+
+
+def require_files(index: Index) -> None:
+    """Raise TokenFileError unless all files of an index with absolute paths are there."""
+    for shard in (shard for of_split in index.shards.values() for shard in of_split):
+        _require_file(shard.path)
+
+
+def _require_file(path: Path) -> None:
+    if not exists(path):
+        raise TokenFileError(
+            f"{path} is gone, and tokens of this corpus lie there: put it back, or train anew"
+        )
 
 
 def shards_of(paths: Mapping[Split, Iterable[Path]], tokenizer: Tokenizer) -> Index:

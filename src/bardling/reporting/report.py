@@ -70,7 +70,10 @@ def report(
     run = find_run(folder, runs_folder())
     checkpoint = open_checkpoint(run, "best", note)
     model, tokenizer = checkpoint.build_model(), checkpoint.tokenizer
-    train, val = (open_split(run.tokens_path, split, tokenizer) for split in SPLITS)
+    rows = [open_split(run.tokens_path, split, tokenizer) for split in SPLITS]
+    train, val = rows[0], rows[1][:FIT_TOKENS]
+    if len(val) < len(rows[1]):
+        note(f"the report is on the first {FIT_TOKENS:,} of {len(rows[1]):,} validation tokens")
     documents = known_documents(val, tokenizer)
     if len(train) > FIT_TOKENS:
         note(f"counting reads {FIT_TOKENS:,} of the {len(train):,} training tokens")

@@ -29,6 +29,7 @@ from bardling.storage.folders import (
     read_folder,
     remove_folder,
     remove_leftovers,
+    removed_on_error,
     set_aside,
 )
 from bardling.storage.lock import only_writer
@@ -55,6 +56,7 @@ __all__ = [
     "read_text",
     "remove_folder",
     "remove_leftovers",
+    "removed_on_error",
     "set_aside",
     "sha256",
     "write_bytes",

@@ -8,8 +8,8 @@ the newest or the best is left to the caller.
 
 import os
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bardling.errors import StorageError
@@ -119,6 +119,25 @@ def remove_folder(folder: Path) -> None:
         _remove(temporary)
         disk.rename(folder, temporary)
         _remove(temporary)
+
+
+@contextmanager
+def removed_on_error(folder: Path) -> Iterator[None]:
+    """Take away what a block has written into a folder if it raises; what was there before stays.
+
+    The first error is the one that is told.
+    """
+    before = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for path in folder.iterdir():
+                if path.name not in before:
+                    _remove(path)
+            if not before:
+                disk.remove_folder(folder)
+        raise
 
 
 def set_aside(folder: Path) -> Path:

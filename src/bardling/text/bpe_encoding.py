@@ -12,9 +12,11 @@ ends with t, so these two are a pair that is merged, and t has only one. A BPE t
 like that; one from a file may not be.
 """
 
+from array import array
 from collections.abc import Sequence
 from functools import cached_property
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import tiktoken
@@ -69,27 +71,33 @@ class ByRank:
     def merged(self, piece: bytes) -> list[int]:
         """Return the tokens of one piece: its bytes, and then whatever can be merged."""
         tokens = [BYTE_ID[byte] for byte in piece]
-        right = list(range(1, len(tokens) + 1))
-        left = list(range(-1, len(tokens) - 1))
-        waiting: list[tuple[int, int, int, int]] = []
+        end = len(tokens)
+        right = array("q", range(1, end + 1))
+        left = array("q", range(-1, end - 1))
+        waiting = [  # rank * end + place: the earliest merge first, then from the left
+            self.joins[pair][0] * end + place
+            for place, pair in enumerate(pairwise(tokens))
+            if pair in self.joins
+        ]
+        waiting.sort()
 
         def consider(place: int, after: int) -> None:
             pair = tokens[place], tokens[after]
             if pair in self.joins:
-                heappush(waiting, (self.joins[pair][0], place, *pair))
+                heappush(waiting, self.joins[pair][0] * end + place)
 
-        for place in range(len(tokens) - 1):
-            consider(place, place + 1)
-        heapify(waiting)
         while waiting:
-            _, place, *pair = heappop(waiting)
+            rank, place = divmod(heappop(waiting), end)
             after = right[place]
-            if after == len(tokens) or [tokens[place], tokens[after]] != pair:
+            if after == end:
+                continue
+            found = self.joins.get((tokens[place], tokens[after]))
+            if found is None or found[0] != rank:
                 continue  # another merge was earlier
-            tokens[place] = self.joins[tokens[place], tokens[after]][1]
+            tokens[place] = found[1]
             tokens[after] = _GONE
             right[place] = right[after]
-            if right[place] < len(tokens):
+            if right[place] < end:
                 left[right[place]] = place
                 consider(place, right[place])
             if left[place] >= 0:

@@ -14,9 +14,9 @@ from concurrent.futures import (
     wait,
 )
 from itertools import chain
-from multiprocessing import get_context
 from typing import Literal
 
+from bardling.machine.workers import workers
 from bardling.text.lots import Text, lots
 from bardling.text.pretokenize import SplitName, pieces
 
@@ -49,7 +49,7 @@ def count_pieces(
         for lot in handed_out:
             all_counts.add(_count(lot, split), _size(lot))
     elif second := next(handed_out, []):  # a short text is not worth a process
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        with workers(processes) as pool:
             _share_out(pool, chain([second], handed_out), split, all_counts, at_once=2 * processes)
     return all_counts.counts
 

@@ -56,14 +56,28 @@ def lots(texts: Iterable[Text], size: int) -> Iterator[list[Part]]:
 
 
 def _cut(text: Text, size: int) -> Iterator[Part]:
-    held, start, looked = "", 0, 0
+    held: list[str] = []
+    n_held, context = 0, ""  # what is held, and its last two characters, which a border looks at
     for chunk in chunks(text):
-        held, start, looked = held[start:] + chunk, 0, looked - start
-        while len(held) - start > size:
-            border = _BORDER.search(held, max(start + size, looked))
-            if border is None:
-                looked = len(held) - 1  # there may be one where the next chunk begins
-                break
-            yield held[start : border.start()], False
-            start = border.start()
-    yield (held[start:] if start else held), True
+        window, offset = context + chunk, n_held - len(context)
+        held.append(chunk)
+        n_held, context = n_held + len(chunk), window[-2:]
+        border = _BORDER.search(window, max(size - offset, 0)) if n_held > size else None
+        if border is not None:
+            *parts, rest = _cut_at("".join(held), offset + border.start(), size)
+            yield from ((part, False) for part in parts)
+            held, n_held = [rest], len(rest)
+    yield "".join(held), True
+
+
+def _cut_at(text: str, place: int, size: int) -> Iterator[str]:
+    """Yield a text cut at a place, and then wherever it is longer than `size`."""
+    start = 0
+    while True:
+        yield text[start:place]
+        start = place
+        border = _BORDER.search(text, start + size) if len(text) - start > size else None
+        if border is None:
+            yield text[start:]
+            return
+        place = border.start()
