@@ -7,7 +7,7 @@ DEV := $(VENV)/dev
 # torch is named with its exact version because a range would take the newest build there is.
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet "torch==2.13.0"
 
-.PHONY: demo test slow check bench clean
+.PHONY: demo test slow reliability check bench clean
 
 demo: $(READY)  ## train for two minutes on stories the package makes itself; see how good it is
 	@$(BIN)/bardling train demo --resume auto --name demo
@@ -20,6 +20,9 @@ test: $(DEV)  ## all quick tests; with COVER=1 also how much of src they reach
 
 slow: $(DEV)  ## the tests that wait for a compiler
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
+
+reliability: $(DEV)  ## what is promised about hostile and damaged data, at full length
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "sweep or not sweep" tests/reliability
 
 check: $(DEV)  ## style, types, layers
 	$(BIN)/ruff check src tests benchmarks

@@ -209,7 +209,7 @@ def encoding(text: str) -> None:
     )
     for name in ("threads", "processes"):
         print(
-            f"encoding {len(lots) * size:.0f} MB: one {name[:-2]} "
+            f"encoding {len(lots) * size:.0f} MB: one thread "
             f"{len(lots) * size / many['one']:.1f} MB/s, two {name} "
             f"{len(lots) * size / many[name]:.1f} MB/s, ratio {many['one'] / many[name]:.2f}",
             flush=True,

@@ -28,7 +28,7 @@ ODD = (
 KANA = "".join(map(chr, range(0x3041, 0x30FF)))
 LEARNED = [*stories(0, 6), ODD * 4, KANA, "あいうえお、かきくけこ。“so”—‘it’…" * 9]
 KINDS = ("bytes alone", *PATTERNS)
-MANY = pytest.mark.parametrize("n", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+MANY = pytest.mark.parametrize("n", [150, pytest.param(10_000, marks=pytest.mark.sweep)])
 
 TEXTS = st.one_of(
     st.text(max_size=60),

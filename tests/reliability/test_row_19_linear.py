@@ -70,7 +70,7 @@ def test_a_million_fits_into_time_and_memory():
     assert max(found["seconds"]) < 3 * SECONDS
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("what", WHAT)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_million_of_anything_fits_and_two_take_twice_as_long(kind, what):

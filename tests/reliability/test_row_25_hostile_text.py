@@ -105,7 +105,7 @@ def test_what_is_odd_is_kept_exactly_and_told(tmp_path, data, kept, told, tokeni
     assert notes == ([] if told is None else [f"{path}: {told}"])
 
 
-@pytest.mark.parametrize("n", [2_000_000, pytest.param(LONG, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [2_000_000, pytest.param(LONG, marks=pytest.mark.sweep)])
 @pytest.mark.parametrize("suffix", ["txt", "jsonl", "jsonl.gz", "parquet"])
 def test_megabytes_without_a_line_end_are_one_document(tmp_path, suffix, n):
     path, text = tmp_path / f"long.{suffix}", "x" * n

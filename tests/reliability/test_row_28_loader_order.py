@@ -83,7 +83,7 @@ def test_fifty_stops_in_one_run_change_nothing(order):
     assert digest(batches) == digest(undisturbed(order))
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("order", ORDERS)
 def test_nor_does_a_stop_at_any_of_them_alone(order):
     whole = undisturbed(order)

@@ -79,7 +79,7 @@ def test_tokens_of_both_sides_share_no_document(tmp_path, monkeypatch, kind, tok
     assert copied & set(val)  # or nothing would be proven here
 
 
-@pytest.mark.parametrize("n_tries", [30, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_tries", [30, pytest.param(600, marks=pytest.mark.sweep)])
 def test_whatever_is_planted_both_sides_share_nothing(n_tries):
     chance = random.Random(0)
     for number in range(n_tries):
@@ -111,7 +111,7 @@ def test_every_text_that_someone_put_on_both_sides_is_found():
 
 
 @pytest.mark.parametrize(
-    "n_documents", [400, pytest.param(corpora.N_STORIES, marks=pytest.mark.slow)]
+    "n_documents", [400, pytest.param(corpora.N_STORIES, marks=pytest.mark.sweep)]
 )
 def test_stories_to_validate_on_are_none_of_those_to_learn_from(n_documents):
     sides = split_corpus(load_corpus(f"stories:{n_documents}"), val_fraction=0.1)

@@ -1,9 +1,8 @@
 """Documents become tokens in a stream: in order, by several hands, a few lots at a time.
 
-Threads need no preparation, and the fast encoder of a BPE works outside of Python's lock; but what
-it gives back are Python's numbers, so the second thread adds less than half. Processes do not wait
-for each other; they take half a second to start. Memory does not depend on how many documents
-there are.
+Threads need no preparation, and the fast encoder of a BPE works outside of Python's lock, but for
+the lists of ids that it gives back. Processes do not wait for each other; they take half a second
+to start. Memory does not depend on how many documents there are.
 """
 
 import sys
@@ -15,6 +14,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import UInt32
 
+from bardling.data.tokens import up_to
 from bardling.machine.workers import workers
 from bardling.storage import json_bytes
 from bardling.text.lots import Part, Text, lots
@@ -22,7 +22,7 @@ from bardling.text.tokenizer import Tokenizer, Unknown
 from bardling.text.tokenizer_file import parse_tokenizer
 
 Ids = UInt32[np.ndarray, " _"]
-_LOT = 2**19  # characters that are encoded at once
+_LOT = 2**20  # characters that are encoded at once
 _LEAST_LOT = 2**12
 
 
@@ -46,10 +46,11 @@ def encode_stream(
     if processes > 1:
         with workers(processes, _meet, json_bytes(tokenizer.to_json()), unknown) as pool:
             yield from _in_order(pool, _encode_there, handed_out, 2 * processes, most)
-    else:
+    elif threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            at_once = 2 * threads if threads > 1 else 1
-            yield from _in_order(pool, here, handed_out, at_once, most)
+            yield from _in_order(pool, here, handed_out, 2 * threads, most)
+    else:
+        yield from up_to(most, map(here, handed_out))
 
 
 def _in_order(

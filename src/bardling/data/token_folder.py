@@ -157,7 +157,7 @@ def open_split(folder: Path, split: Split, tokenizer: Tokenizer) -> Row:
     """
     older = folder / f"{split}.bin"  # what runs had before there was an index
     if not exists(folder / INDEX) and exists(older):
-        return Row([open_tokens(older, tokenizer=tokenizer)])
+        return Row([open_tokens(older, tokenizer=tokenizer)], [older])
     return open_row(read_index(folder), split, tokenizer, folder=folder)
 
 
@@ -168,9 +168,11 @@ def open_row(index: Index, split: Split, tokenizer: Tokenizer, *, folder: Path =
             f"{folder / INDEX} does not fit: the tokenizer of its tokens has the sha256 "
             f"{index.tokenizer_sha256}, expected {tokenizer.sha256}"
         )
-    shards = index.shards[split]
+    shards = [shard for shard in index.shards[split] if shard.n_tokens]
+    paths = [folder / shard.path for shard in shards]
     try:
-        return Row([_open_shard(folder / shard.path, shard, tokenizer) for shard in shards])
+        parts = [_open_shard(path, shard, tokenizer) for path, shard in zip(paths, shards)]
+        return Row(parts, paths)
     except OSError as error:  # of so many files that no more can be opened
         raise TokenFileError(
             f"{folder / INDEX} lists {len(shards):,} files, which cannot all be read at once "

@@ -2,21 +2,26 @@
 
 Everything that reads tokens takes a slice of them and asks how many there are; that is all that
 `Tokens` promises, so that a corpus may be larger than the memory. Files are mapped, and what was
-read of them is handed back now and then: the system keeps it as long as nobody needs the room.
+read of the maps is handed back now and then: the system keeps it as long as nobody needs the room.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from mmap import MADV_DONTNEED, mmap
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, Integer
 
+from bardling.storage import PlacedFile
+
 Ids = Integer[np.ndarray, " _"]
 
-KEPT_BYTES = 2**27  # read of mapped files before their pages are handed back
+KEPT_BYTES = 2**27  # of mapped files, before their pages are handed back
+SHORT = 2**14  # ids of a slice that is read from its file
+_AT_ONCE = 2**18  # bytes that the system maps around the first one that is read, measured
 _AT_ONCE = 2**22  # ids that are looked at together
 
 
@@ -34,12 +39,18 @@ class Tokens(Protocol):
 
 
 class Row:
-    """Arrays read as one, in their order. Slices within one of them are views of it."""
+    """Arrays read as one, in their order.
 
-    def __init__(self, parts: Sequence[Ids]) -> None:
+    Where the arrays are maps of files, whose paths are given, short slices are read from the
+    files, because a page that is touched maps many others; long ones are views of the maps.
+    """
+
+    def __init__(self, parts: Sequence[Ids], paths: Sequence[Path] = ()) -> None:
         none = np.zeros(0, dtype=np.uint16)
         self._parts = [np.asarray(part) for part in parts] or [none]  # a memmap is slow to slice
         self._starts = [0, *accumulate(map(len, self._parts))]
+        self._files = [PlacedFile(path) for path in paths]
+        self._offsets = [part.offset for part in parts if isinstance(part, np.memmap)]
         bases: list[object] = [part.base for part in parts]
         self._maps = [base for base in bases if isinstance(base, mmap)]
         self._hand_back()
@@ -51,22 +62,31 @@ class Row:
         start, stop, step = part.indices(self._starts[-1])
         if step != 1:
             raise ValueError(f"a row of tokens is read in steps of 1, not {step}")
-        self._n_read += stop - start
-        if self._n_read > KEPT_BYTES // 2:  # an id has two bytes or more
-            self._hand_back()
         number = bisect_right(self._starts, start, hi=len(self._parts)) - 1
-        first = self._starts[number]
         if stop <= self._starts[number + 1]:
-            return self._parts[number][start - first : max(start, stop) - first]
+            return self._slice(number, start, max(start, stop))
         pieces = []
         while start < stop:
-            first, end = self._starts[number : number + 2]
-            pieces.append(self._parts[number][start - first : stop - first])
+            end = min(stop, self._starts[number + 1])
+            pieces.append(self._slice(number, start, end))
             start, number = end, number + 1
         return np.concatenate(pieces)
 
+    def _slice(self, number: int, start: int, stop: int) -> Ids:
+        """Return ids that one part has all of."""
+        array, first = self._parts[number], self._starts[number]
+        width = array.itemsize
+        if self._files and stop - start <= SHORT:
+            place = self._offsets[number] + (start - first) * width
+            data = self._files[number].read(place, (stop - start) * width)
+            return np.frombuffer(data, dtype=array.dtype)
+        self._n_mapped += (stop - start) * width
+        if self._n_mapped > KEPT_BYTES:
+            self._hand_back()
+        return array[start - first : stop - first]
+
     def _hand_back(self) -> None:
-        self._n_read = 0
+        self._n_mapped = 0
         for mapped in self._maps:
             mapped.madvise(MADV_DONTNEED)
 

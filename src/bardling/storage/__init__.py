@@ -10,6 +10,7 @@ mean is left to the modules that own the formats.
 from bardling.storage.files import (
     DEFAULT_LIMIT,
     JSON_LIMIT,
+    PlacedFile,
     append_line,
     atomic_file,
     exists,
@@ -40,6 +41,7 @@ __all__ = [
     "JSON_LIMIT",
     "MANIFEST",
     "Json",
+    "PlacedFile",
     "append_line",
     "atomic_file",
     "exists",

@@ -12,6 +12,7 @@ from hashlib import sha256 as _sha256
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
+from weakref import finalize
 
 from bardling.errors import StorageError
 from bardling.storage import disk
@@ -45,6 +46,19 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
         file = os.fdopen(descriptor, "rb")
     with file:
         yield file
+
+
+class PlacedFile:
+    """A regular file of which a few bytes are read here and there; closed when nobody has it."""
+
+    def __init__(self, path: Path) -> None:
+        with open_file(path) as file:
+            self._descriptor = os.dup(file.fileno())
+        finalize(self, os.close, self._descriptor)
+
+    def read(self, place: int, size: int) -> bytes:
+        """Return `size` bytes from a place on, fewer at the end of the file."""
+        return os.pread(self._descriptor, size, place)
 
 
 def read_bytes(path: Path, *, limit_bytes: int = DEFAULT_LIMIT) -> bytes:
