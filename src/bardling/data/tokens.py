@@ -21,7 +21,6 @@ Ids = Integer[np.ndarray, " _"]
 
 KEPT_BYTES = 2**27  # of mapped files, before their pages are handed back
 SHORT = 2**14  # ids of a slice that is read from its file
-_AT_ONCE = 2**18  # bytes that the system maps around the first one that is read, measured
 _AT_ONCE = 2**22  # ids that are looked at together
 
 
