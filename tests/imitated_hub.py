@@ -6,9 +6,8 @@ import json
 import os
 import re
 import socket
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
 
 import huggingface_hub
@@ -17,6 +16,7 @@ import pyarrow.parquet
 
 from bardling.data import hub_transfer
 from bardling.data.hub import HubSet
+from loopback import LoopbackServer, at_work
 
 HUB = HubSet(repository="ann/plays")
 MAIN, CONVERTED = "a" * 40, "c" * 40
@@ -134,18 +134,15 @@ def dripping(handler, data, status, headers):
         handler.wfile.write(bytes([byte]))
 
 
-class Server(ThreadingHTTPServer):
-    block_on_close, daemon_threads = True, False
-
+class Server(LoopbackServer):
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.refs = {"main": MAIN}
         self.trees = {MAIN: {"data/train-0.parquet": TRAIN, "data/validation-0.parquet": VAL}}
         self.small = set()  # what git keeps itself
         self.asked, self.n_sent, self.page = [], 0, 2
         self.status, self.moved, self.ranges, self.fault = None, None, True, good
-        self.is_over = threading.Event()
 
     def entries(self, commit):
         files = self.trees[commit].items()
@@ -170,20 +167,13 @@ def served(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(hub_transfer, "TIMEOUT_SECONDS", 10.0)
     huggingface_hub.close_session()
-    with Server() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.is_over.set()
-            server.shutdown()
-            thread.join()
-            huggingface_hub.close_session()
+    server = Server()
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    with at_work(server, monkeypatch):
+        yield server
+    huggingface_hub.close_session()
 
 
 def cache(tmp_path):

@@ -3,14 +3,14 @@
 import hashlib
 import re
 import socket
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from bardling.data.download import download
 from bardling.errors import CorpusError
+from loopback import LoopbackServer, at_work
 
 BODY = b"all the world's a stage\n" * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -78,17 +78,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "*")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.is_over = threading.Event()
-        server.block_on_close = True
-        server.daemon_threads = False
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = LoopbackServer(Handler)
+    with at_work(server, monkeypatch):
         yield server
-        server.is_over.set()
-        server.shutdown()
-        thread.join()
 
 
 def fetch(server, page, path, **options):

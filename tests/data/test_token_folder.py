@@ -1,6 +1,7 @@
 """Tokens in files of bounded size, read as one row: the same ids, whatever lies where."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from bardling.data.token_folder import (
     write_split,
 )
 from bardling.data.tokens import Row, Tokens, places_of, up_to
-from bardling.errors import BardlingError, TokenFileError
+from bardling.errors import BardlingError, StorageError, TokenFileError
 from bardling.text.characters import CharacterTokenizer
 
 TOKENIZER = CharacterTokenizer(characters="".join(map(chr, range(40, 140))))
@@ -202,3 +203,23 @@ def test_up_to_takes_no_more_than_it_is_asked_for():
     assert len(taken) == 2
     assert np.concatenate([*up_to(20, pieces())]).tolist() == list(range(20))
     assert len(taken) == 4
+
+
+def test_a_file_that_becomes_shorter_in_use_is_told(tmp_path):
+    write(tmp_path)
+    row = open_split(tmp_path, "train", TOKENIZER)
+    path = tmp_path / "train-00000.bin"
+    os.truncate(path, 128 + 2 * 100)
+    assert row[:100].tolist() == IDS[:100].tolist()
+    with pytest.raises(StorageError, match="became shorter while it was in use"):
+        row[50:150]
+
+
+def test_files_are_closed_with_their_row(tmp_path):
+    write(tmp_path)
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    row = open_split(tmp_path, "train", TOKENIZER)
+    assert len(list(descriptors.iterdir())) > before
+    del row
+    assert len(list(descriptors.iterdir())) == before

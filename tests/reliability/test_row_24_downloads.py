@@ -7,9 +7,8 @@ what another host is told, and that a good try follows every bad one.
 import gzip
 import hashlib
 import socket
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -18,6 +17,7 @@ from bardling.data.download import download
 from bardling.data.hub import fetch, find_files
 from bardling.errors import CorpusError
 from imitated_hub import HUB, TOKEN, TRAIN, Handler, endless, everything, good, served, start
+from loopback import LoopbackServer, at_work
 
 BODY = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -79,17 +79,10 @@ FAULTS = ("truncated", "wrong", "endless", "bomb", "packed", "to_file", "elsewhe
 
 @contextmanager
 def serving(monkeypatch):
-    monkeypatch.setenv("no_proxy", "*")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Known) as server:
-        server.asked, server.is_over = [], threading.Event()
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.is_over.set()
-            server.shutdown()
-            thread.join()
+    server = LoopbackServer(Known)
+    server.asked = []
+    with at_work(server, monkeypatch):
+        yield server
 
 
 @pytest.fixture

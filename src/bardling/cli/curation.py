@@ -21,11 +21,23 @@ from bardling.text.lots import whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class CleanArguments:
-    """Clean a corpus step by step, and show what each step did."""
+class CorpusArguments:
+    """What is read, and what counts as a document."""
 
     corpus: tyro.conf.Positional[str]
     """A corpus by name, a file or a folder."""
+    paragraphs: bool = False
+    """Take what blank lines part for documents, instead of whole files."""
+    separator: str = ""
+    """Take what this text parts for documents, such as <|endoftext|>."""
+    max_documents: int = 0
+    """Read only so many documents (before they are parted); 0 for all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanArguments(CorpusArguments):
+    """Clean a corpus step by step, and show what each step did."""
+
     output: File = None
     """Write what is left to this .jsonl file; without it, nothing is written."""
     min_words: int = 5
@@ -34,52 +46,30 @@ class CleanArguments:
     """Documents with more words are left out; 0 for no limit."""
     skip: tuple[str, ...] = ()
     """Steps to leave out: encoding, metadata, whitespace, length, duplicates, near."""
-    paragraphs: bool = False
-    """Take what blank lines part for documents, instead of whole files."""
-    separator: str = ""
-    """Take what this text parts for documents, such as <|endoftext|>."""
-    max_documents: int = 0
-    """Read only so many documents (before they are parted); 0 for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatsArguments:
+class StatsArguments(CorpusArguments):
     """Count a corpus, and say what size of context and of model it suggests."""
 
-    corpus: tyro.conf.Positional[str]
-    """A corpus by name, a file or a folder."""
     tokenizer: str = "bpe:4000"
     """Counts the tokens: char, bpe:4000, or the path of one."""
-    paragraphs: bool = False
-    """Take what blank lines part for documents, instead of whole files."""
-    separator: str = ""
-    """Take what this text parts for documents, such as <|endoftext|>."""
-    max_documents: int = 0
-    """Read only so many documents (before they are parted); 0 for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitArguments:
+class SplitArguments(CorpusArguments):
     """Part a corpus into a training and a validation file, and check that they share no text."""
 
-    corpus: tyro.conf.Positional[str]
-    """A corpus by name, a file or a folder."""
     output: tyro.conf.Positional[Path]
     """The folder to write train.jsonl and val.jsonl to."""
     val_fraction: float = 0.1
     """Share of the documents, or of a single text, for validation."""
-    paragraphs: bool = False
-    """Take what blank lines part for documents, instead of whole files."""
-    separator: str = ""
-    """Take what this text parts for documents, such as <|endoftext|>."""
-    max_documents: int = 0
-    """Read only so many documents (before they are parted); 0 for all."""
 
 
 def run_clean(argv: Sequence[str]) -> int:
     """Clean, show each step, and write what is left."""
     arguments = parse(CleanArguments, argv, prog="bardling data clean")
-    corpus = _load(arguments.corpus, _separator(arguments), arguments.max_documents)
+    corpus = _load(arguments)
     lengths = Lengths(min_words=arguments.min_words, max_words=arguments.max_words)
     done = clean(corpus.in_memory(), lengths=lengths, skip=arguments.skip)
     screen = Screen()
@@ -115,7 +105,7 @@ def _cells(outcome: Outcome) -> list[str]:
 def run_stats(argv: Sequence[str]) -> int:
     """Count a corpus."""
     arguments = parse(StatsArguments, argv, prog="bardling data stats")
-    corpus = _load(arguments.corpus, _separator(arguments), arguments.max_documents)
+    corpus = _load(arguments)
     tokenizer = tokenizer_for(arguments.tokenizer, corpus.documents, end_token=corpus.has_several)
     found = measure(corpus.documents, tokenizer)
     screen = Screen()
@@ -147,7 +137,7 @@ def _advice(found: Statistics) -> str:
 def run_split(argv: Sequence[str]) -> int:
     """Part a corpus in two files; exit code 1 where they share texts."""
     arguments = parse(SplitArguments, argv, prog="bardling data split")
-    corpus = _load(arguments.corpus, _separator(arguments), arguments.max_documents)
+    corpus = _load(arguments)
     sides = split_corpus(corpus, val_fraction=arguments.val_fraction)
     screen = Screen()
     for name, texts in sides.items():
@@ -166,16 +156,13 @@ def run_split(argv: Sequence[str]) -> int:
     return 1
 
 
-def _separator(arguments: CleanArguments | StatsArguments | SplitArguments) -> str:
-    return arguments.separator or "\n\n" * arguments.paragraphs
-
-
-def _load(name: str, separator: str, max_documents: int) -> Corpus:
+def _load(arguments: CorpusArguments) -> Corpus:
     """Return a corpus, or what a separator parts its documents into."""
+    name, separator = arguments.corpus, arguments.separator or "\n\n" * arguments.paragraphs
     if not separator:
-        return _bounded(load_corpus(name, note=complain), max_documents)
+        return _bounded(load_corpus(name, note=complain), arguments.max_documents)
     corpus = load_corpus(name, note=lambda text: None if separator in text else complain(text))
-    texts = _bounded(corpus, max_documents).in_memory()
+    texts = _bounded(corpus, arguments.max_documents).in_memory()
     parts = (part for text in texts for part in text.split(separator))
     documents = tuple(part for part in parts if part.strip())
     if not documents:

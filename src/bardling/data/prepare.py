@@ -232,8 +232,8 @@ def _to_learn_from(corpus: Corpus, sides: Sides, config: DataConfig) -> Iterator
     if config.max_tokens:
         most = LEARN_TOKEN_CHARACTERS * config.max_tokens
         return first_characters(sides["train"], min(most, LEARN_CHARACTERS))
-    own_val = sides["val"] if corpus.has_own_val else ()
-    return first_characters(chain(corpus.documents, own_val), LEARN_CHARACTERS)
+    texts = chain(sides["train"], sides["val"]) if corpus.has_own_val else corpus.documents
+    return first_characters(texts, LEARN_CHARACTERS)
 
 
 def _meet_unknown(

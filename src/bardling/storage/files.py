@@ -53,12 +53,18 @@ class PlacedFile:
 
     def __init__(self, path: Path) -> None:
         with open_file(path) as file:
-            self._descriptor = os.dup(file.fileno())
+            self._path, self._descriptor = path, os.dup(file.fileno())
         finalize(self, os.close, self._descriptor)
 
     def read(self, place: int, size: int) -> bytes:
-        """Return `size` bytes from a place on, fewer at the end of the file."""
-        return os.pread(self._descriptor, size, place)
+        """Return `size` bytes from a place on."""
+        try:
+            data = os.pread(self._descriptor, size, place)
+        except OSError as error:
+            raise StorageError(f"could not read {self._path}: {error.strerror}") from error
+        if len(data) != size:
+            raise StorageError(f"{self._path} became shorter while it was in use: put it back")
+        return data
 
 
 def read_bytes(path: Path, *, limit_bytes: int = DEFAULT_LIMIT) -> bytes:
