@@ -10,9 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bardling.api import Run as Run
     from bardling.api import doctor as doctor
-    from bardling.api import load as load
     from bardling.api import train as train
     from bardling.api import train_config as train_config
     from bardling.config import RunConfig as RunConfig
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from bardling.preflight import check as check
     from bardling.preflight import check_config as check_config
     from bardling.reporting.report import report as report
+    from bardling.trained import Run as Run
+    from bardling.trained import load as load
 
 __version__ = "0.1.0"
 
@@ -33,12 +33,12 @@ _HOME = {
     "GPT": "bardling.model.gpt",
     "MachineFacts": "bardling.machine.facts",
     "ModelConfig": "bardling.model.config",
-    "Run": "bardling.api",
+    "Run": "bardling.trained",
     "RunConfig": "bardling.config",
     "check": "bardling.preflight",
     "check_config": "bardling.preflight",
     "doctor": "bardling.api",
-    "load": "bardling.api",
+    "load": "bardling.trained",
     "report": "bardling.reporting.report",
     "train": "bardling.api",
     "train_config": "bardling.api",

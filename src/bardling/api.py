@@ -9,178 +9,26 @@ The command line calls these; there is nothing it can do that Python cannot.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from warnings import warn
 
 from bardling import __version__, storage
-from bardling.checkpoint import load_checkpoint, open_checkpoint
 from bardling.config import RunConfig, difference
 from bardling.data.corpora import find_shakespeare
-from bardling.data.documents import Documents, known_documents
 from bardling.data.known import cache_folder, data_folder
-from bardling.data.token_folder import open_split
-from bardling.data.tokens import Tokens
 from bardling.errors import BardlingError, UsageError
-from bardling.evaluation.loss import Evaluation, evaluate
-from bardling.generation.sampling import choose_strategy
-from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
+from bardling.kernels.choice import obstacle
 from bardling.machine.facts import MachineFacts
 from bardling.machine.measure import SECONDS
 from bardling.machine.report import gather
-from bardling.model.gpt import GPT
+from bardling.model.config import ModelConfig
 from bardling.presets import config_for
 from bardling.reporting.watcher import Watcher
 from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder, find_run, list_runs, new_run, runs_folder
-from bardling.text.tokenizer import Tokenizer, Unknown
 from bardling.text.tokenizer_file import is_built_in
-
-EVALUATION_BATCH = 32  # windows at once
-
-Note = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A trained model with everything that belongs to it."""
-
-    folder: RunFolder
-    step: int
-    """The checkpoint that `model` comes from."""
-    config: RunConfig
-    model: GPT
-    tokenizer: Tokenizer
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """Return the run's log, one record a line of metrics.jsonl."""
-        return self.folder.metrics()
-
-    def prompt(self, text: str) -> Prompt:
-        """Return `text` as this model can see it, with warnings about what it cannot."""
-        return read_prompt(text, self.tokenizer, self.config.model.block_size)
-
-    def generate(
-        self,
-        prompt: str = "",
-        *,
-        max_new_tokens: int = 200,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        beams: int = 0,
-        seed: int = 0,
-        stop: Sequence[str] = (),
-    ) -> str:
-        """Return a continuation of `prompt`, without the prompt itself.
-
-        Temperature 0 is greedy, top-k 0 is off, beams 0 is no beam search. The text ends at the
-        end token, before any of the `stop` strings, or after `max_new_tokens`.
-        """
-        return self.samples(
-            prompt,
-            1,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            beams=beams,
-            seed=seed,
-            stop=stop,
-        )[0]
-
-    def samples(
-        self,
-        prompt: str,
-        num_samples: int,
-        *,
-        max_new_tokens: int = 200,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        beams: int = 0,
-        seed: int = 0,
-        stop: Sequence[str] = (),
-    ) -> list[str]:
-        """Return several continuations, computed as one batch; sample i draws from seed + i.
-
-        With beams they are the best hypotheses, the likeliest first.
-        """
-        return generate_texts(
-            self.model,
-            self.tokenizer,
-            self.prompt(prompt),
-            choose_strategy(temperature=temperature, top_k=top_k, top_p=top_p, beams=beams),
-            max_new_tokens=max_new_tokens,
-            num_samples=num_samples,
-            seed=seed,
-            stop=stop,
-        )
-
-    def stream(
-        self,
-        prompt: str = "",
-        *,
-        max_new_tokens: int = 200,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 0,
-        stop: Sequence[str] = (),
-    ) -> Iterator[str]:
-        """Yield what `generate` returns, piece by piece as it is written."""
-        pieces = stream_texts(
-            self.model,
-            self.tokenizer,
-            self.prompt(prompt),
-            choose_strategy(temperature=temperature, top_k=top_k, top_p=top_p),
-            max_new_tokens=max_new_tokens,
-            seed=seed,
-            stop=stop,
-        )
-        return (piece for _, piece in pieces)
-
-    def evaluate(self, text: str, *, unknown: Unknown = "error") -> Evaluation:
-        """Return the loss on any text, by the protocol of every loss here.
-
-        Characters that the tokenizer does not know are a `TokenizerError`, or left out with
-        `unknown="skip"`.
-        """
-        return self._measure(self.tokenizer.encode_array(text, unknown=unknown))
-
-    def validation_loss(self) -> Evaluation:
-        """Return the loss on the run's whole validation split."""
-        tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
-        return self._measure(tokens, known_documents(tokens, self.tokenizer))
-
-    def _measure(self, tokens: Tokens, documents: Documents | None = None) -> Evaluation:
-        windows = -(-len(tokens) // self.config.model.block_size)
-        size, sizes = min(EVALUATION_BATCH, max(1, windows)), self.tokenizer.token_sizes
-        return evaluate(self.model, tokens, batch_size=size, documents=documents, token_sizes=sizes)
-
-
-def load(folder: str | Path, checkpoint: str = "best", *, note: Note = warn) -> Run:
-    """Return the run in `folder` (a path, or a name in ./runs) at a checkpoint.
-
-    `checkpoint` is `best`, `last` or a step; `folder` may be a checkpoint's own. When the best or
-    the last is damaged, the next newest is used and `note` told (a Python warning by default).
-    Raises `CheckpointError` when there is none, or when a step that was named is damaged.
-    """
-    path = Path(folder)
-    if storage.exists(path / storage.MANIFEST):
-        run, loaded = RunFolder(path.absolute().parent.parent), load_checkpoint(path)
-    else:
-        run = find_run(folder, runs_folder())
-        loaded = open_checkpoint(run, checkpoint, note)
-    return Run(
-        folder=run,
-        step=loaded.state.step,
-        config=loaded.config,
-        model=loaded.build_model(),
-        tokenizer=loaded.tokenizer,
-    )
+from bardling.trained import Run, load
 
 
 def train(
@@ -253,6 +101,7 @@ def doctor(*, runs_dir: str | Path | None = None, seconds: float = SECONDS) -> M
         cache=cache_folder(),
         shakespeare=find_shakespeare(),
         seconds=seconds,
+        obstacle=partial(obstacle, ModelConfig()),
     )
 
 

@@ -9,6 +9,7 @@
     ├── TokenFileError       a token file that is damaged or belongs to another tokenizer
     ├── CheckpointError      a checkpoint that is missing, damaged or of another model
     ├── GenerationError      a way of sampling that has no meaning
+    ├── KernelError          C++ that cannot be compiled or loaded here
     ├── StorageError         the disk refused: absent, unreadable, full
     ├── TrainingDiverged     three steps in a row without a finite loss; exit code 3
     └── Interrupted          stopped by a signal after saving; exit code 128 + signal (130, 143)
@@ -54,6 +55,10 @@ class CheckpointError(BardlingError):
 
 class GenerationError(BardlingError):
     """A way of sampling that has no meaning."""
+
+
+class KernelError(BardlingError):
+    """C++ that cannot be compiled or loaded here; plain torch does the work then."""
 
 
 class StorageError(BardlingError):

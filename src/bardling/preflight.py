@@ -9,6 +9,7 @@ that is looked at is thrown away. The quick ones among the checks also open ever
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from bardling.evaluation.checks.steps import (
     used_rates,
 )
 from bardling.evaluation.checks.text import PART_CHARACTERS, round_trip
+from bardling.kernels.choice import obstacle
 from bardling.machine.config import DeviceWish
 from bardling.machine.machine import Machine, choose_machine, plain_machine
 from bardling.model.gpt import GPT
@@ -81,7 +83,7 @@ def check_config(
 ) -> Iterator[Finding]:
     """Yield what each check found, as soon as it is known."""
     wishes = replace(config.machine, device=device or config.machine.device, compile="off")
-    machine = choose_machine(wishes, train_seconds=0.0)
+    machine = choose_machine(wishes, train_seconds=0.0, obstacle=partial(obstacle, config.model))
     rows = min(config.training.batch_size, -(-STEP_TOKENS // config.model.block_size))
     require_memory(config, batch_size=rows)
     prepared = prepare(config.data, data_dir=data_dir, note=note)

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from bardling import storage
 from bardling.checkpoint import Checkpoint, load_weights
@@ -23,6 +23,7 @@ from bardling.evaluation.checks.quick import quick_checks
 from bardling.evaluation.loss import evaluate
 from bardling.evaluation.samples import sample_text
 from bardling.evaluation.validation import Validation
+from bardling.kernels.choice import obstacle
 from bardling.machine.compiling import compiled, expected_seconds
 from bardling.machine.config import MachineConfig
 from bardling.machine.machine import Machine, choose_machine
@@ -84,6 +85,7 @@ class Workbench:
             wishes or self.config.machine,
             train_seconds=self._expected_seconds(),
             before=self.before,
+            obstacle=partial(obstacle, self.config.model),
         )
         self.learner = self._learner(checkpoint)
 

@@ -43,7 +43,7 @@ def test_the_facts_of_this_machine(tmp_path, monkeypatch):
     facts = bardling.doctor(runs_dir=tmp_path / "not" / "there" / "yet", seconds=SHORT)
     assert facts.bardling == bardling.__version__
     assert (facts.python, facts.torch) == (platform.python_version(), torch.__version__)
-    long = choose_machine(MachineConfig(), train_seconds=math.inf)
+    long = choose_machine(MachineConfig(), train_seconds=math.inf, obstacle=lambda: None)
     assert facts.used == long.describe()
     assert (facts.device, facts.precision) == (long.device.type, long.precision)
     assert facts.threads == pick_threads(0) <= max(facts.cores, 1)

@@ -16,7 +16,7 @@ from bardling.reporting.screen import complain, show_text
 from bardling.run_folder import find_run, runs_folder
 
 if TYPE_CHECKING:
-    from bardling.api import Run
+    from bardling.trained import Run
 
 
 @dataclass(frozen=True, kw_only=True)

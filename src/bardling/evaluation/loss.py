@@ -21,6 +21,7 @@ from bardling.data.batches import IGNORE, evaluation_batches, evenly, side_by_si
 from bardling.data.documents import Documents
 from bardling.data.tokens import Tokens
 from bardling.errors import CorpusError
+from bardling.kernels.choice import read_by
 from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
 from bardling.training.objective import next_token_loss
@@ -90,7 +91,7 @@ def evaluate(
         side_by_side(len(tokens), block_size) if documents is None else documents.spans(block_size)
     )
     spans = evenly(whole, None if max_tokens is None else max_tokens // block_size)
-    total, n_targets, n_bytes = 0.0, 0, 0
+    reader, total, n_targets, n_bytes = read_by(model, machine), 0.0, 0, 0
     precision = machine.autocast if machine is not None else nullcontext
     for batch in evaluation_batches(
         tokens,
@@ -100,7 +101,7 @@ def evaluate(
         end_token=0 if documents is None else documents.end_token,
     ):
         with precision():
-            total += next_token_loss(model, batch.to(model.device)).item()
+            total += next_token_loss(reader, batch.to(model.device)).item()
         n_targets += batch.n_targets
         if token_sizes is not None:
             n_bytes += int(token_sizes[batch.targets[batch.targets != IGNORE].numpy()].sum())

@@ -18,6 +18,8 @@ class Conditions:
     """The device's name and, on a CPU, its widest instructions and its units for bf16."""
     precision: str
     compiled: bool
+    kernels: str = "plain"
+    """Whose work lies between the products; in older runs it was always torch's."""
     threads: int
     torch: str
     """Version of torch."""

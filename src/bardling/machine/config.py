@@ -13,6 +13,7 @@ from bardling.fields import check_fields
 DeviceWish = Literal["auto", "cuda", "mps", "cpu"]
 PrecisionWish = Literal["auto", "bf16", "fp16", "fp32", "fp64"]
 CompileWish = Literal["auto", "on", "off"]
+KernelsWish = Literal["auto", "native", "plain"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class MachineConfig:
     """Numbers to multiply in: auto takes what the device does well; fp64 is for proofs."""
     compile: CompileWish = "auto"
     """Let torch.compile write the kernels; auto does where the run is long enough to gain by it."""
+    kernels: KernelsWish = "auto"
+    """Kernels between products on a processor: native ones in C++ where they can be compiled."""
     threads: int = 0
     """Processor threads; 0 takes one for each core."""
 

@@ -4,12 +4,14 @@
 stays as the checkpoint had it, as far as this machine can.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from bardling.errors import UsageError
 from bardling.machine.compiling import pick_compile
 from bardling.machine.conditions import Conditions
 from bardling.machine.config import MachineConfig
@@ -18,6 +20,8 @@ from bardling.machine.exactness import exact_arithmetic
 from bardling.machine.precision import autocast, number_format, pick_precision
 from bardling.machine.team import ALONE, Team
 from bardling.machine.threads import pick_threads, usable_cores
+
+NATIVE_PRECISIONS = ("bf16", "fp32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,8 @@ class Machine:
     compiled: bool = False
     compile_reason: str = "as asked"
     """Why it is compiled, or why not."""
+    kernels: str = "plain"
+    """native where bardling's own kernels do what lies between products, else plain."""
     threads: int
     team: Team = ALONE
 
@@ -45,6 +51,7 @@ class Machine:
             processor=processor_name(self.device),
             precision=self.precision,
             compiled=self.compiled,
+            kernels=self.kernels,
             threads=self.threads,
             torch=torch.__version__,
         )
@@ -60,11 +67,11 @@ class Machine:
     def describe(self) -> str:
         """Say in one line what is used."""
         compiled = "compiled" if self.compiled else "not compiled"
+        how = f"{compiled} ({self.compile_reason})"
+        if self.kernels == "native":
+            how = "native kernels"
         threads = f"{self.threads} thread" + ("s" if self.threads > 1 else "")
-        return (
-            f"{self.device.type} ({short_name(self.device)}), {self.precision}, "
-            f"{compiled} ({self.compile_reason}), {threads}"
-        )
+        return f"{self.device.type} ({short_name(self.device)}), {self.precision}, {how}, {threads}"
 
 
 def plain_machine() -> Machine:
@@ -73,24 +80,58 @@ def plain_machine() -> Machine:
 
 
 def choose_machine(
-    config: MachineConfig, *, train_seconds: float, before: Conditions | None = None
+    config: MachineConfig,
+    *,
+    train_seconds: float,
+    before: Conditions | None = None,
+    obstacle: Callable[[], str | None] | None = None,
 ) -> Machine:
     """Return what is used for a run expected to train for `train_seconds`.
 
-    `before` are the conditions of the checkpoint that the run goes on from. Raises `UsageError`
-    when something was asked for that is not here.
+    `before` are the conditions of the checkpoint that the run goes on from; `obstacle` says what
+    stands in the way of native kernels, None if nothing does, and is asked only where they would
+    be used; without it they are not. Raises `UsageError` when something was asked for that is not
+    here.
     """
     if before is not None:
         config = _as_before(config, before)
     device = pick_device(config.device)
-    compiled, reason = pick_compile(config.compile, device, seconds=train_seconds)
+    precision = pick_precision(config.precision, device)
+    kernels, why = _pick_kernels(config, device, precision, obstacle)
+    compiled, reason = False, "the native kernels are faster"
+    if kernels == "plain":
+        compiled, reason = pick_compile(config.compile, device, seconds=train_seconds)
     return Machine(
         device=device,
-        precision=pick_precision(config.precision, device),
+        precision=precision,
         compiled=compiled,
-        compile_reason=reason,
+        compile_reason=f"{reason}; {why}" if why else reason,
+        kernels=kernels,
         threads=pick_threads(config.threads),
     )
+
+
+def _pick_kernels(
+    config: MachineConfig,
+    device: torch.device,
+    precision: str,
+    obstacle: Callable[[], str | None] | None,
+) -> tuple[str, str]:
+    """Return native or plain, and what has to be told about it."""
+    asked = config.kernels == "native"
+    if obstacle is None or config.kernels == "plain" or (config.compile == "on" and not asked):
+        return "plain", ""
+    if device.type != "cpu" or precision not in NATIVE_PRECISIONS:
+        if asked:
+            raise UsageError(
+                f"native kernels are for processors in bf16 or fp32, not for {device.type} in "
+                f"{precision}; leave --machine.kernels to auto"
+            )
+        return "plain", ""
+    found = obstacle()
+    if found is not None and asked:
+        raise UsageError(f"native kernels were asked for, but {found}")
+    return ("native", "") if found is None else ("plain", found)
 
 
 def _as_before(config: MachineConfig, before: Conditions) -> MachineConfig:
@@ -103,6 +144,8 @@ def _as_before(config: MachineConfig, before: Conditions) -> MachineConfig:
         filled["precision"] = before.precision
     if config.compile == "auto":
         filled["compile"] = "on" if before.compiled else "off"
+    if config.kernels == "auto" and before.kernels == "plain":
+        filled["kernels"] = "plain"
     if config.threads == 0 and before.threads <= usable_cores():
         filled["threads"] = before.threads
     return replace(config, **filled)

@@ -51,6 +51,11 @@ def number_format(precision: str) -> torch.dtype:
     return torch.float64 if precision == "fp64" else torch.float32
 
 
+def product_type(precision: str) -> torch.dtype:
+    """Return the type in which matrices are multiplied."""
+    return SHORT.get(precision, number_format(precision))
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """Return the context in which a forward pass is computed."""
     if precision not in SHORT:

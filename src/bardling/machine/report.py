@@ -8,9 +8,10 @@ import math
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -38,15 +39,18 @@ def gather(
     cache: Path,
     shakespeare: Path | None,
     seconds: float = SECONDS,
+    obstacle: Callable[[], str | None],
 ) -> MachineFacts:
     """Return the facts; `seconds` are taken for each of four measurements.
 
-    `data` is the folder that BARDLING_DATA names, `shakespeare` the place of that text.
+    `data` is the folder that BARDLING_DATA names, `shakespeare` the place of that text;
+    `obstacle` is that of `choose_machine`.
     """
     load = _load()  # before we are the load ourselves
-    machine = choose_machine(MachineConfig(), train_seconds=math.inf)
+    machine = choose_machine(MachineConfig(), train_seconds=math.inf, obstacle=obstacle)
     device, (products, elementwise, copied) = machine.device, _measure(machine, seconds)
     return MachineFacts(
+        **_found_on_disk(runs, data, cache, shakespeare),
         bardling=version,
         python=platform.python_version(),
         torch=torch.__version__,
@@ -71,14 +75,21 @@ def gather(
         compiler_missing=missing_compiler(device),
         memory_bytes=physical_bytes(),
         free_memory_bytes=free_bytes(),
-        runs=str(runs),
-        free_disk_bytes=shutil.disk_usage(_standing(runs)).free,
-        data=None if data is None else str(data),
-        data_found=data is not None and data.is_dir(),
-        cache=str(cache),
-        shakespeare=None if shakespeare is None else str(shakespeare),
         used=machine.describe(),
     )
+
+
+def _found_on_disk(
+    runs: Path, data: Path | None, cache: Path, shakespeare: Path | None
+) -> dict[str, Any]:
+    return {
+        "runs": str(runs),
+        "free_disk_bytes": shutil.disk_usage(_standing(runs)).free,
+        "data": None if data is None else str(data),
+        "data_found": data is not None and data.is_dir(),
+        "cache": str(cache),
+        "shakespeare": None if shakespeare is None else str(shakespeare),
+    }
 
 
 def precision_reason(machine: Machine) -> str:

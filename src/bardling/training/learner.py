@@ -14,6 +14,7 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor, nn
 
 from bardling.data.batches import Batch
+from bardling.kernels.choice import read_by
 from bardling.machine.machine import Machine
 from bardling.machine.precision import loss_scale
 from bardling.model.gpt import GPT
@@ -31,6 +32,7 @@ class BatchLoss(nn.Module):
     def __init__(self, model: GPT, objective: Objective, machine: Machine) -> None:
         super().__init__()
         self.model, self.objective, self.machine = model, objective, machine
+        self.reader = read_by(model, machine)
 
     def forward(
         self,
@@ -41,7 +43,7 @@ class BatchLoss(nn.Module):
         """Return the summed loss of the batch."""
         with self.machine.autocast():
             return self.objective(
-                self.model, Batch(inputs=inputs, targets=targets, row_keys=row_keys)
+                self.reader, Batch(inputs=inputs, targets=targets, row_keys=row_keys)
             )
 
 

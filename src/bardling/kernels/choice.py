@@ -1,0 +1,27 @@
+"""Who reads a model: the kernels, or torch alone."""
+
+from bardling.errors import KernelError
+from bardling.kernels.fused import FusedGPT, fusable
+from bardling.kernels.library import load_library
+from bardling.machine.machine import Machine
+from bardling.machine.precision import product_type
+from bardling.model.config import ModelConfig
+from bardling.model.gpt import GPT
+
+
+def obstacle(config: ModelConfig) -> str | None:
+    """Return why the kernels cannot train a model here, or None; compiles them if they can."""
+    if not fusable(config):
+        return "the kernels do not know this kind of block"
+    try:
+        load_library("training")
+    except KernelError as error:
+        return str(error)
+    return None
+
+
+def read_by(model: GPT, machine: Machine | None) -> GPT | FusedGPT:
+    """Return what reads `model` in training and validation on a machine."""
+    if machine is None or machine.kernels == "plain":
+        return model
+    return FusedGPT(model, load_library("training"), product_type(machine.precision))

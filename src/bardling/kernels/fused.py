@@ -1,0 +1,163 @@
+"""A GPT read by the kernels: the same weights, another way through them.
+
+`FusedGPT` stands where a `GPT` would in training and evaluation. It holds no weights of its own;
+what it computes is what the model computes, but for the rounding of sums (tests/kernels). Which
+models it can read is said by `fusable`; the others go the plain way.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from bardling.kernels.halves import (
+    AttentionHalf,
+    AttentionWork,
+    DropRows,
+    FeedForwardHalf,
+    FeedForwardWork,
+    LastNorm,
+    Stack,
+    apply,
+    parameters_of,
+)
+from bardling.kernels.library import Library
+from bardling.kernels.loss import summed_loss
+from bardling.kernels.operations import NO_DROP, Drop, Heads, Norm
+from bardling.model.config import ModelConfig
+from bardling.model.dropout import SILENCE, Noise, Silence
+from bardling.model.gpt import GPT
+
+WIDEST_HEAD = 1024  # the kernels keep one head of a token at hand
+
+
+def fusable(config: ModelConfig) -> bool:
+    """Tell whether the kernels can read a model of this config."""
+    return (
+        config.n_layer > 0
+        and (config.attention, config.norm_place) == ("causal", "before")
+        and config.norm != "none"
+        and config.feedforward != "none"
+        and config.residual
+        and config.final_norm
+        and config.attention_output
+        and config.head_width <= WIDEST_HEAD
+    )
+
+
+@dataclass(frozen=True)
+class _Sublayer:
+    """One half of a block, and where its dropout falls."""
+
+    norm: Norm
+    first: Stack
+    second: Stack
+    site: int
+    heads: Heads | None
+    """Of attention."""
+    kind: str = ""
+    """Of a feed-forward layer."""
+
+
+class FusedGPT:
+    """The kernels' way through a model, multiplying in `dtype`."""
+
+    def __init__(self, model: GPT, lib: Library, dtype: torch.dtype) -> None:
+        self.model, self.lib, self.dtype = model, lib, dtype
+        self.config = model.config
+        self.sublayers = [
+            self._sublayer(name, sublayer)
+            for block in model.blocks
+            for name, sublayer in block.get_submodule("sublayers").named_children()
+        ]
+        self.last_norm = _norm(model.final_norm)
+        self.output = Stack([model.output], dtype)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    def _sublayer(self, name: str, sublayer: nn.Module) -> _Sublayer:
+        layer = dict(sublayer.get_submodule("transform").named_modules())
+        site = getattr(sublayer.get_submodule("dropout"), "site", 0)
+        names, last = ["pattern.query", "pattern.key", "value"], "output"
+        if name != "attention":
+            names, last = [n for n in ("layer.gate", "layer.up") if n in layer], "layer.down"
+        return _Sublayer(
+            norm=_norm(sublayer.get_submodule("norm_before")),
+            first=self._stack(layer, names),
+            second=self._stack(layer, [last]),
+            site=site,
+            heads=_heads(self.config, layer["pattern"]) if name == "attention" else None,
+            kind=self.config.feedforward,
+        )
+
+    def _stack(self, layer: dict[str, nn.Module], names: list[str]) -> Stack:
+        found = [layer[name] for name in names]
+        return Stack([linear for linear in found if isinstance(linear, nn.Linear)], self.dtype)
+
+    def hidden(
+        self, ids: Int64[Tensor, "batch time"], *, noise: Noise | Silence = SILENCE
+    ) -> Float[Tensor, "rows width"]:
+        """Return what `GPT.hidden` does, in rows of tokens and in the type of products."""
+        batch, time = ids.shape
+        rate = self.config.dropout
+        keys = noise.row_keys if isinstance(noise, Noise) and rate > 0 else None
+
+        def drop(site: int) -> Drop:
+            return NO_DROP if keys is None else Drop(site, rate, keys, time)
+
+        x = self.model.places(self.model.embedding(ids), 0).flatten(0, 1)
+        if keys is not None:
+            x = apply(DropRows, self.lib, drop(0), x)
+        change, dropped = None, NO_DROP
+        for part in self.sublayers:
+            common = (self.lib, batch, part.norm, dropped, part.first.ready(), part.second.ready())
+            if part.heads is not None:
+                attention = AttentionWork(*common, part.heads, drop(part.site - 1))
+                x, change = apply(AttentionHalf, attention, x, change, *parameters_of(attention))
+            else:
+                feedforward = FeedForwardWork(*common, part.kind)
+                x, change = apply(
+                    FeedForwardHalf, feedforward, x, change, *parameters_of(feedforward)
+                )
+            dropped = drop(part.site)
+        norm = self.last_norm
+        work = (self.lib, norm, dropped, self.dtype)
+        last: Tensor = apply(LastNorm, work, x, change, norm.weight, norm.bias)
+        return last
+
+    def summed_loss(
+        self,
+        ids: Int64[Tensor, "batch time"],
+        targets: Int64[Tensor, "batch time"],
+        noise: Noise | Silence = SILENCE,
+    ) -> Float[Tensor, ""]:
+        """Return the summed cross-entropy of the targets, in nats; those below 0 count nothing."""
+        hidden = self.hidden(ids, noise=noise)
+        return summed_loss(self.lib, self.output.ready(), hidden, targets.flatten())
+
+
+def _norm(module: nn.Module) -> Norm:
+    bias, eps = getattr(module, "bias", None), float(getattr(module, "eps", 0.0) or 0.0)
+    weight = module.get_parameter("weight")
+    return Norm(weight, bias, eps, isinstance(module, nn.LayerNorm))
+
+
+def _heads(config: ModelConfig, pattern: nn.Module) -> Heads:
+    """Return the heads of a layer, with the weights of their norms and the tables of rotation."""
+    weights = dict(pattern.named_parameters())
+    tables = dict(pattern.get_submodule("rotate").named_buffers())
+    return Heads(
+        n_head=config.n_head,
+        n_kv_head=config.kv_heads,
+        channels=config.head_width,
+        scale=config.head_width**-0.5 if config.attention_scale else 1.0,
+        eps=config.norm_eps,
+        query_weight=weights.get("query_norm.weight"),
+        key_weight=weights.get("key_norm.weight"),
+        cos=tables.get("cos"),
+        sin=tables.get("sin"),
+    )

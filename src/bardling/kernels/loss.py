@@ -1,0 +1,78 @@
+"""The loss of hidden states under an output layer, a part of the rows at a time.
+
+The logits of a batch are the largest tensor of a step where the vocabulary is large: 8,192 tokens
+of GPT-2's 50,257 take 1.6 GB. Here a part of them becomes its losses and its gradient before the
+next part is made, so that never more than `CHUNK_BYTES` of them exist; the gradient is ready when
+the loss is.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from bardling.kernels.halves import Stack, apply
+from bardling.kernels.library import Library
+from bardling.kernels.operations import cross_entropy
+from bardling.kernels.products import outer, times
+
+CHUNK_BYTES = 2**25
+
+
+def chunk_rows(vocab_size: int, dtype: torch.dtype) -> int:
+    """Return how many rows of logits are made at a time."""
+    return max(16, CHUNK_BYTES // (vocab_size * dtype.itemsize))
+
+
+class HiddenLoss(Function):
+    """(lib, output layer, targets, hidden, its weight, its bias) → the summed loss in nats."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        lib: Library,
+        output: Stack,
+        targets: Int64[Tensor, " rows"],
+        hidden: Float[Tensor, "rows width"],
+        *_: Tensor | None,
+    ) -> Float[Tensor, ""]:
+        """Return the sum over the rows whose target is not below 0."""
+        step = chunk_rows(output.weight.shape[0], output.dtype)
+        dhidden = torch.empty_like(hidden)
+        dweight = torch.zeros(output.weight.shape)
+        dbias = torch.zeros(output.weight.shape[0])
+        losses = []
+        for part, wanted, into in zip(
+            *(torch.split(rows, step) for rows in (hidden, targets, dhidden)), strict=True
+        ):
+            logits = output(part)
+            losses.append(cross_entropy(lib, logits, wanted))
+            into.copy_(times(logits, output.weight))
+            dweight += outer(logits, part)
+            dbias += logits.sum(0, dtype=torch.float32)
+        ctx.save_for_backward(dhidden, dweight, dbias)
+        ctx.output = output
+        return torch.cat(losses).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dloss: Tensor) -> tuple[Any, ...]:
+        """Scale what is ready."""
+        dhidden, dweight, dbias = ctx.saved_tensors
+        parts = ctx.output.split(dweight * dloss, dbias * dloss if ctx.output.biased else None)
+        return None, None, None, dhidden * dloss, *parts
+
+
+def summed_loss(
+    lib: Library, output: Stack, hidden: Float[Tensor, "rows width"], targets: Tensor
+) -> Float[Tensor, ""]:
+    """Return the summed cross-entropy, without a gradient where none is asked for."""
+    if torch.is_grad_enabled():
+        loss: Tensor = apply(HiddenLoss, lib, output, targets, hidden, *output.parameters)
+        return loss
+    step = chunk_rows(output.weight.shape[0], output.dtype)
+    parts = zip(torch.split(hidden, step), torch.split(targets, step), strict=True)
+    return torch.cat([cross_entropy(lib, output(part), wanted) for part, wanted in parts]).sum()
