@@ -53,6 +53,13 @@ def test_file_can_be_read_in_one_sitting(path: Path):
     assert ast.get_docstring(tree(path)), "a module says what it is"
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("kernels/*.[ch]*")), ids=lambda p: p.name)
+def test_kernels_can_be_read_in_one_sitting(path: Path):
+    lines = path.read_text().splitlines()
+    assert len(lines) <= MAX_LINES and max(map(len, lines)) <= MAX_COLUMNS
+    assert lines[0].startswith("// "), "a file says what it is"
+
+
 def test_no_forward_asks_the_config():
     for path in FILES:
         for function in functions(path):

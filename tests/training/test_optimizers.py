@@ -339,7 +339,7 @@ def test_the_state_of_another_model_is_refused(name, shape, message):
 @pytest.mark.parametrize(
     ("config", "other", "said"),
     [
-        (Muon(), AdamW(), "is exp_avg, exp_avg_sq, step, but Muon keeps momentum_buffer"),
+        (Muon(), AdamW(), "is exp_avg, exp_avg_sq, step, but StackedMuon keeps momentum_buffer"),
         (AdamW(), Muon(), "is momentum_buffer, but AdamW keeps exp_avg, exp_avg_sq, step"),
         (SGD(momentum=0.9), Adam(), "is exp_avg, exp_avg_sq, step, but SGD keeps momentum_buffer"),
     ],

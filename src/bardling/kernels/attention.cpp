@@ -23,22 +23,22 @@ static void heads_forward(const Shape& h, const T* x, const float* weight, const
         for (int64_t head = 0; head < h.heads; head++) {
             const T* __restrict in = x + r * h.stride + head * h.channels;
             T* __restrict out = y + ((b * h.heads + head) * h.time + t) * h.channels;
-            for (int64_t c = 0; c < h.channels; c++) v[c] = get(in[c]);
+            WIDE for (int64_t c = 0; c < h.channels; c++) v[c] = get(in[c]);
             if (weight) {
                 float square = 0.0f;
                 SUM(square) for (int64_t c = 0; c < h.channels; c++) square += v[c] * v[c];
                 const float rstd = inverse_root(square / float(h.channels) + h.eps);
                 rstds[r * h.heads + head] = rstd;
-                for (int64_t c = 0; c < h.channels; c++) v[c] *= rstd * weight[c];
+                WIDE for (int64_t c = 0; c < h.channels; c++) v[c] *= rstd * weight[c];
             }
             if (cos) {
                 const float *co = cos + t * h.channels, *si = sin + t * h.channels;
-                for (int64_t c = 0; c < half; c++) {
+                WIDE for (int64_t c = 0; c < half; c++) {
                     put(out[c], v[c] * co[c] - v[c + half] * si[c]);
                     put(out[c + half], v[c + half] * co[c + half] + v[c] * si[c + half]);
                 }
             } else {
-                for (int64_t c = 0; c < h.channels; c++) put(out[c], v[c]);
+                WIDE for (int64_t c = 0; c < h.channels; c++) put(out[c], v[c]);
             }
         }
     }
@@ -61,12 +61,12 @@ static void heads_backward(const Shape& h, const T* dy, const T* x, const float*
                 T* __restrict out = dx + r * h.stride + head * h.channels;
                 if (cos) {
                     const float *co = cos + t * h.channels, *si = sin + t * h.channels;
-                    for (int64_t c = 0; c < half; c++) {
+                    WIDE for (int64_t c = 0; c < half; c++) {
                         g[c] = get(d[c]) * co[c] + get(d[c + half]) * si[c + half];
                         g[c + half] = get(d[c + half]) * co[c + half] - get(d[c]) * si[c];
                     }
                 } else {
-                    for (int64_t c = 0; c < h.channels; c++) g[c] = get(d[c]);
+                    WIDE for (int64_t c = 0; c < h.channels; c++) g[c] = get(d[c]);
                 }
                 if (weight) {
                     const float rstd = rstds[r * h.heads + head];
@@ -77,10 +77,10 @@ static void heads_backward(const Shape& h, const T* dy, const T* x, const float*
                         along += g[c] * get(in[c]);
                     }
                     along *= rstd * rstd / float(h.channels);
-                    for (int64_t c = 0; c < h.channels; c++)
+                    WIDE for (int64_t c = 0; c < h.channels; c++)
                         put(out[c], rstd * (g[c] - get(in[c]) * along));
                 } else {
-                    for (int64_t c = 0; c < h.channels; c++) put(out[c], g[c]);
+                    WIDE for (int64_t c = 0; c < h.channels; c++) put(out[c], g[c]);
                 }
             }
         }
@@ -103,13 +103,13 @@ static void softmax_forward(const Shape& h, const Drop& drop, T* scores, T* drop
         }
         SUM(sum) for (int64_t k = 0; k <= query; k++) sum += e[k] = exp_(e[k] - top);
         const float share = 1.0f / sum;
-        for (int64_t k = 0; k <= query; k++) put(s[k], e[k] * share);
+        WIDE for (int64_t k = 0; k <= query; k++) put(s[k], e[k] * share);
         std::fill(s + query + 1, s + h.time, T{});
         if (!drop.on()) continue;
         const RowDrop left = drop.row(r / h.time / h.heads, query);
         const uint32_t* names = &table[head * h.time];
         T* __restrict out = dropped + r * h.time;
-        for (int64_t k = 0; k <= query; k++) put(out[k], get(s[k]) * left(names[k]));
+        WIDE for (int64_t k = 0; k <= query; k++) put(out[k], get(s[k]) * left(names[k]));
         std::fill(out + query + 1, out + h.time, T{});
     }
 }
@@ -127,7 +127,7 @@ static void softmax_backward(const Shape& h, const Drop& drop, const T* weights,
             const RowDrop left = drop.row(r / h.time / h.heads, query);
             const uint32_t* names = &table[head * h.time];
             T* __restrict out = dropped + r * h.time;
-            for (int64_t k = 0; k <= query; k++) {
+            WIDE for (int64_t k = 0; k <= query; k++) {
                 const float factor = left(names[k]);
                 put(g[k], get(g[k]) * factor);
                 put(out[k], get(w[k]) * factor);
@@ -136,7 +136,8 @@ static void softmax_backward(const Shape& h, const Drop& drop, const T* weights,
         }
         float along = 0.0f;
         SUM(along) for (int64_t k = 0; k <= query; k++) along += get(w[k]) * get(g[k]);
-        for (int64_t k = 0; k <= query; k++) put(g[k], get(w[k]) * (get(g[k]) - along) * h.scale);
+        WIDE for (int64_t k = 0; k <= query; k++)
+            put(g[k], get(w[k]) * (get(g[k]) - along) * h.scale);
         std::fill(g + query + 1, g + h.time, T{});
     }
 }

@@ -99,6 +99,7 @@ static inline std::vector<uint32_t> channel_hashes(const Drop& drop, int64_t n) 
 }
 
 #define ROWS _Pragma("omp parallel for num_threads(threads) schedule(static)")
+#define WIDE _Pragma("omp simd")
 #define SUM(...) _Pragma(_STRING(omp simd reduction(+ : __VA_ARGS__)))
 #define TOP(x) _Pragma(_STRING(omp simd reduction(max : x)))
 #define _STRING(x) #x

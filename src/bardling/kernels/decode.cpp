@@ -75,8 +75,8 @@ static void rows_times(const Matrix& m, const W* weights, const float* x, float*
 
 // This thread's share of y = W x + b.
 static void times(const Matrix& m, const float* x, float* y, int64_t count) {
-    const int64_t groups = (m.rows + 3) / 4, threads = omp_get_num_threads(), t = omp_get_thread_num();
-    const int64_t first = groups * t / threads * 4, last = std::min(m.rows, groups * (t + 1) / threads * 4);
+    const int64_t groups = (m.rows + 3) / 4, t = omp_get_thread_num(), n = omp_get_num_threads();
+    const int64_t first = groups * t / n * 4, last = std::min(m.rows, groups * (t + 1) / n * 4);
     if (m.form == FLOAT) rows_times(m, (const float*)m.weights, x, y, count, first, last);
     if (m.form == BF16) rows_times(m, (const bf16*)m.weights, x, y, count, first, last);
     if (m.form == INT8) rows_times(m, (const int8_t*)m.weights, x, y, count, first, last);

@@ -23,12 +23,12 @@ static void add_norm_forward(const NormWork& n, const float* x, const T* change,
         T* __restrict out = y + r * n.width;
         if (change && drop.on()) {
             const RowDrop left = drop.row(r);
-            for (int64_t c = 0; c < n.width; c++)
+            WIDE for (int64_t c = 0; c < n.width; c++)
                 s[c] = in[c] + get(add[c]) * left(names[c]);
         } else if (change) {
-            for (int64_t c = 0; c < n.width; c++) s[c] = in[c] + get(add[c]);
+            WIDE for (int64_t c = 0; c < n.width; c++) s[c] = in[c] + get(add[c]);
         } else if (s != in) {
-            for (int64_t c = 0; c < n.width; c++) s[c] = in[c];
+            WIDE for (int64_t c = 0; c < n.width; c++) s[c] = in[c];
         }
         float mean = 0.0f, square = 0.0f;
         if (n.centred) {
@@ -39,10 +39,11 @@ static void add_norm_forward(const NormWork& n, const float* x, const T* change,
         const float rstd = inverse_root(square / float(n.width) + n.eps);
         stats[2 * r] = mean, stats[2 * r + 1] = rstd;
         if (bias)
-            for (int64_t c = 0; c < n.width; c++)
+            WIDE for (int64_t c = 0; c < n.width; c++)
                 put(out[c], (s[c] - mean) * rstd * weight[c] + bias[c]);
         else
-            for (int64_t c = 0; c < n.width; c++) put(out[c], (s[c] - mean) * rstd * weight[c]);
+            WIDE for (int64_t c = 0; c < n.width; c++)
+                put(out[c], (s[c] - mean) * rstd * weight[c]);
     }
 }
 
@@ -72,16 +73,16 @@ static void add_norm_backward(const NormWork& n, const float* dsum, const T* dy,
             }
             along /= float(n.width), level = n.centred ? level / float(n.width) : 0.0f;
             const float* before = dsum ? dsum + r * n.width : nullptr;
-            for (int64_t c = 0; c < n.width; c++) {
+            WIDE for (int64_t c = 0; c < n.width; c++) {
                 const float normed = (s[c] - mean) * rstd, g = get(d[c]) * weight[c];
                 out[c] = rstd * (g - level - normed * along) + (before ? before[c] : 0.0f);
             }
             if (dchange && drop.on()) {
                 const RowDrop left = drop.row(r);
-                for (int64_t c = 0; c < n.width; c++)
+                WIDE for (int64_t c = 0; c < n.width; c++)
                     put(left_over[c], out[c] * left(names[c]));
             } else if (dchange) {
-                for (int64_t c = 0; c < n.width; c++) put(left_over[c], out[c]);
+                WIDE for (int64_t c = 0; c < n.width; c++) put(left_over[c], out[c]);
             }
         }
     }

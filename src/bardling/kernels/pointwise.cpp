@@ -13,7 +13,7 @@ static void swiglu_forward(const Grid& g, const T* x, T* y, int threads) {
     ROWS for (int64_t r = 0; r < g.rows; r++) {
         const T *gate = x + 2 * r * g.width, *up = gate + g.width;
         T* __restrict out = y + r * g.width;
-        for (int64_t c = 0; c < g.width; c++)
+        WIDE for (int64_t c = 0; c < g.width; c++)
             put(out[c], get(gate[c]) * sigmoid(get(gate[c])) * get(up[c]));
     }
 }
@@ -24,7 +24,7 @@ static void swiglu_backward(const Grid& g, const T* dy, const T* x, T* dx, int t
         const T *gate = x + 2 * r * g.width, *up = gate + g.width, *d = dy + r * g.width;
         T* __restrict dgate = dx + 2 * r * g.width;
         T* __restrict dup = dgate + g.width;
-        for (int64_t c = 0; c < g.width; c++) {
+        WIDE for (int64_t c = 0; c < g.width; c++) {
             const float v = get(gate[c]), s = sigmoid(v);
             put(dup[c], get(d[c]) * v * s);
             put(dgate[c], get(d[c]) * get(up[c]) * s * (1.0f + v * (1.0f - s)));
@@ -65,7 +65,7 @@ static void bend_forward(const Grid& g, const T* x, T* y, int threads) {
     ROWS for (int64_t r = 0; r < g.rows; r++) {
         const T* in = x + r * g.width;
         T* __restrict out = y + r * g.width;
-        for (int64_t c = 0; c < g.width; c++) put(out[c], B::value(get(in[c])));
+        WIDE for (int64_t c = 0; c < g.width; c++) put(out[c], B::value(get(in[c])));
     }
 }
 
@@ -74,7 +74,7 @@ static void bend_backward(const Grid& g, const T* dy, const T* x, T* dx, int thr
     ROWS for (int64_t r = 0; r < g.rows; r++) {
         const T *in = x + r * g.width, *d = dy + r * g.width;
         T* __restrict out = dx + r * g.width;
-        for (int64_t c = 0; c < g.width; c++) put(out[c], get(d[c]) * B::slope(get(in[c])));
+        WIDE for (int64_t c = 0; c < g.width; c++) put(out[c], get(d[c]) * B::slope(get(in[c])));
     }
 }
 
@@ -86,7 +86,7 @@ static void drop_rows(const Grid& g, const Drop& drop, const float* x, float* y,
         const uint32_t* names = table.data();
         const float* in = x + r * g.width;
         float* __restrict out = y + r * g.width;
-        for (int64_t c = 0; c < g.width; c++) out[c] = in[c] * left(names[c]);
+        WIDE for (int64_t c = 0; c < g.width; c++) out[c] = in[c] * left(names[c]);
     }
 }
 
@@ -96,7 +96,8 @@ static void sum_rows(const Grid& g, const T* x, float* parts, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int t = 0; t < threads; t++)
         for (int64_t r = g.rows * t / threads; r < g.rows * (t + 1) / threads; r++)
-            for (int64_t c = 0; c < g.width; c++) parts[t * g.width + c] += get(x[r * g.width + c]);
+            WIDE for (int64_t c = 0; c < g.width; c++)
+                parts[t * g.width + c] += get(x[r * g.width + c]);
 }
 
 // Logits become their gradient in place, softmax - one-hot, and `losses` takes -log p(target) of
@@ -109,7 +110,7 @@ static void cross_entropy(const Grid& g, T* logits, const int64_t* targets, floa
         const int64_t target = targets[r];
         losses[r] = 0.0f;
         if (target < 0) {
-            for (int64_t c = 0; c < g.width; c++) put(row[c], 0.0f);
+            WIDE for (int64_t c = 0; c < g.width; c++) put(row[c], 0.0f);
             continue;
         }
         std::vector<float> e(g.width);
@@ -123,7 +124,7 @@ static void cross_entropy(const Grid& g, T* logits, const int64_t* targets, floa
         losses[r] += std::log(sum);
         const float share = 1.0f / sum;
         e[target] -= sum;
-        for (int64_t c = 0; c < g.width; c++) put(row[c], e[c] * share);
+        WIDE for (int64_t c = 0; c < g.width; c++) put(row[c], e[c] * share);
     }
 }
 
@@ -139,7 +140,7 @@ static void cross_entropy(const Grid& g, T* logits, const int64_t* targets, floa
     BEND(Relu, relu, T, NAME)                                                                     \
     BEND(Gelu, gelu, T, NAME)                                                                     \
     BEND(GeluTanh, gelu_tanh, T, NAME)                                                            \
-    BEND(GeluSigmoid, gelu_sigmoid, T, NAME)                                                                           \
+    BEND(GeluSigmoid, gelu_sigmoid, T, NAME)                                                      \
 extern "C" void swiglu_forward_##NAME(const Grid* g, const T* x, T* y, int threads) {         \
         swiglu_forward(*g, x, y, threads);                                                        \
     }                                                                                             \

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bardling.errors import CheckpointError
+from bardling.training.muon import StackedMuon
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon, OptimizerConfig
 
 PEAK = "initial_lr"  # torch's own word for a group's rate before any schedule
@@ -22,7 +23,7 @@ _MOMENTS = frozenset({"step", "exp_avg", "exp_avg_sq"})
 _MEMORY: dict[type[Optimizer], frozenset[str]] = {
     torch.optim.AdamW: _MOMENTS,
     torch.optim.Adam: _MOMENTS,
-    torch.optim.Muon: frozenset({"momentum_buffer"}),
+    StackedMuon: frozenset({"momentum_buffer"}),
     torch.optim.SGD: frozenset({"momentum_buffer"}),
 }
 
@@ -144,7 +145,7 @@ def _muon(model: nn.Module, config: Muon) -> list[Optimizer]:
     rest = _adamw(model, config, [name for name in named if name not in set(hidden)])
     if not hidden:
         return [rest]
-    muon = torch.optim.Muon(
+    muon = StackedMuon(
         [named[name] for name in hidden],
         lr=config.muon_lr,
         weight_decay=config.weight_decay,
