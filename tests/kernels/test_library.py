@@ -15,7 +15,7 @@ from bardling.kernels.library import SOURCES, load_library
 def cache(tmp_path, monkeypatch):
     """Give an empty cache, and forget what was loaded."""
     monkeypatch.setattr(library, "user_cache_path", lambda name: tmp_path / name)
-    monkeypatch.setattr(library, "load_library", library.load_library.__wrapped__)
+    monkeypatch.setattr(library, "_attempt", library._find)
     return tmp_path / "bardling" / "kernels"
 
 

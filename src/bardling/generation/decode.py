@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bardling.errors import GenerationError
 from bardling.generation.sampling import Greedy, Sample
+from bardling.kernels.decoder import open_decoder
 from bardling.machine.randomness import stream
 from bardling.model.cache import NO_CACHE, Cache, KVCache
 from bardling.model.gpt import GPT
@@ -31,8 +32,12 @@ def context_start(n_tokens: int, block_size: int) -> int:
 def _last_logits(
     model: GPT, ids: Int64[Tensor, "batch time"], cache: Cache
 ) -> Float[Tensor, "batch vocab"]:
-    """Read `ids` and return the logits after the last; without a finite one nothing can follow."""
-    logits = model.output(model.hidden(ids, cache=cache)[:, -1]).cpu()  # draws are made there
+    """Read `ids` and return the logits after the last."""
+    return _checked(model.output(model.hidden(ids, cache=cache)[:, -1]).cpu())  # draws are there
+
+
+def _checked(logits: Float[Tensor, "batch vocab"]) -> Float[Tensor, "batch vocab"]:
+    """Return the logits; without a finite one nothing can follow."""
     if not logits.amax(dim=-1).isfinite().all():
         raise GenerationError(
             "the model's logits are not finite, so its weights are damaged or its training "
@@ -85,6 +90,7 @@ class CachedContext(RecomputedContext):
     def __init__(self, model: GPT, ids: Int64[Tensor, "batch time"]) -> None:
         super().__init__(model, ids)
         self.cache = KVCache(model.config, ids.shape[0], like=model.embedding.weight)
+        self.decoder = open_decoder(model)
         self.start = 0
 
     def next_logits(self) -> Float[Tensor, "batch vocab"]:
@@ -94,6 +100,8 @@ class CachedContext(RecomputedContext):
             self.cache.clear()
             self.start = start
         unread = self.ids[:, start + self.cache.length :]
+        if self.decoder is not None and unread.shape[1] == 1:
+            return _checked(self.decoder.step(unread, self.cache))
         return _last_logits(self.model, unread, self.cache)
 
     def select(self, rows: Int64[Tensor, " chosen"]) -> None:

@@ -26,7 +26,8 @@ struct Norm {
 struct Layer {
     Norm before_attention, query_norm, key_norm, before_feedforward;
     Matrix query, key, value, output, gate, up, down;
-    float *keys, *values;  // [sequence kv_head block channel]
+    float* keys;    // [sequence kv_head channel block]
+    float* values;  // [sequence kv_head block channel]
 };
 
 struct Model {
@@ -47,6 +48,10 @@ enum Bend { RELU, GELU, GELU_TANH, GELU_SIGMOID, SWIGLU };
 
 static inline float get(int8_t x) { return float(x); }
 
+static inline float finish(const Matrix& m, int64_t row, float sum) {
+    return sum * (m.factors ? m.factors[row] : 1.0f) + (m.bias ? m.bias[row] : 0.0f);
+}
+
 // y = W x + b for some rows of W and all sequences, four rows at a time.
 template <class W>
 static void rows_times(const Matrix& m, const W* weights, const float* x, float* y, int64_t count,
@@ -66,20 +71,62 @@ static void rows_times(const Matrix& m, const W* weights, const float* x, float*
                 d += get(w[3][k]) * in[k];
             }
             const float sums[4] = {a, b, c, d};
-            for (int64_t i = 0; i < many; i++)
-                y[s * m.rows + r + i] = sums[i] * (m.factors ? m.factors[r + i] : 1.0f) +
-                                        (m.bias ? m.bias[r + i] : 0.0f);
+            for (int64_t i = 0; i < many; i++) y[s * m.rows + r + i] = finish(m, r + i, sums[i]);
         }
     }
+}
+
+// The same for many sequences: their numbers side by side in one vector, so nothing is summed
+// across it. `turned` takes x with columns before sequences.
+typedef float Lanes __attribute__((vector_size(64)));
+typedef float UnalignedLanes __attribute__((vector_size(64), aligned(4), may_alias));
+static const int64_t LANES = 16;
+
+template <class W>
+static void rows_times_lanes(const Matrix& m, const W* weights, const float* x, float* y,
+                             int64_t count, int64_t first, int64_t last) {
+    const int64_t n = m.columns;
+    std::vector<Lanes> turned(n);
+    for (int64_t s = 0; s < count; s += LANES) {
+        const int64_t many = std::min(LANES, count - s);
+        for (int64_t k = 0; k < n; k++)
+            for (int64_t i = 0; i < many; i++) turned[k][i] = x[(s + i) * n + k];
+        for (int64_t r = first; r < last; r += 4) {
+            const int64_t some = std::min<int64_t>(4, last - r);
+            const W* w[4];
+            for (int64_t i = 0; i < 4; i++) w[i] = weights + (r + std::min(i, some - 1)) * n;
+            Lanes a = {}, b = {}, c = {}, d = {};
+            for (int64_t k = 0; k < n; k++) {
+                a += get(w[0][k]) * turned[k];
+                b += get(w[1][k]) * turned[k];
+                c += get(w[2][k]) * turned[k];
+                d += get(w[3][k]) * turned[k];
+            }
+            const Lanes sums[4] = {a, b, c, d};
+            for (int64_t i = 0; i < some; i++)
+                for (int64_t j = 0; j < many; j++)
+                    y[(s + j) * m.rows + r + i] = finish(m, r + i, sums[i][j]);
+        }
+    }
+}
+
+template <class W>
+static void share(const Matrix& m, const float* x, float* y, int64_t count, int64_t first,
+                  int64_t last) {
+    const auto* weights = (const W*)m.weights;
+    if (count < LANES / 4)
+        rows_times(m, weights, x, y, count, first, last);
+    else
+        rows_times_lanes(m, weights, x, y, count, first, last);
 }
 
 // This thread's share of y = W x + b.
 static void times(const Matrix& m, const float* x, float* y, int64_t count) {
     const int64_t groups = (m.rows + 3) / 4, t = omp_get_thread_num(), n = omp_get_num_threads();
     const int64_t first = groups * t / n * 4, last = std::min(m.rows, groups * (t + 1) / n * 4);
-    if (m.form == FLOAT) rows_times(m, (const float*)m.weights, x, y, count, first, last);
-    if (m.form == BF16) rows_times(m, (const bf16*)m.weights, x, y, count, first, last);
-    if (m.form == INT8) rows_times(m, (const int8_t*)m.weights, x, y, count, first, last);
+    if (m.form == FLOAT) share<float>(m, x, y, count, first, last);
+    if (m.form == BF16) share<bf16>(m, x, y, count, first, last);
+    if (m.form == INT8) share<int8_t>(m, x, y, count, first, last);
 }
 
 static void normalise(const Norm& norm, const float* x, float* y, int64_t n) {
@@ -119,27 +166,36 @@ static void attend(const Model& m, const Layer& l, int64_t s, int64_t head, int6
     normalise(l.query_norm, query, query, n);
     turn(m, query, position);
     float top = -INFINITY, sum = 0.0f;
-    for (int64_t k = 0; k <= position; k++) {
-        float dot = 0.0f;
-        SUM(dot) for (int64_t c = 0; c < n; c++) dot += query[c] * keys[k * n + c];
-        scores[k] = dot * m.scale;
-        top = std::max(top, scores[k]);
+    std::fill(scores, scores + position + 1, 0.0f);
+    for (int64_t c = 0; c < n; c++) {
+        const float q = query[c] * m.scale;
+        WIDE for (int64_t k = 0; k <= position; k++) scores[k] += q * keys[c * m.block + k];
     }
+    TOP(top) for (int64_t k = 0; k <= position; k++) top = scores[k] > top ? scores[k] : top;
     SUM(sum) for (int64_t k = 0; k <= position; k++) sum += scores[k] = exp_(scores[k] - top);
-    for (int64_t c = 0; c < n; c++) out[c] = 0.0f;
-    for (int64_t k = 0; k <= position; k++) {
-        const float share = scores[k] / sum;
-        for (int64_t c = 0; c < n; c++) out[c] += share * values[k * n + c];
+    const float share = 1.0f / sum;
+    int64_t c = 0;
+    for (; c + LANES <= n; c += LANES) {
+        Lanes mixed = {};
+        for (int64_t k = 0; k <= position; k++)
+            mixed += scores[k] * *(const UnalignedLanes*)(values + k * n + c);
+        *(UnalignedLanes*)(out + c) = mixed * share;
+    }
+    for (; c < n; c++) {
+        float mixed = 0.0f;
+        for (int64_t k = 0; k <= position; k++) mixed += scores[k] * values[k * n + c];
+        out[c] = mixed * share;
     }
 }
 
 // Bring the new keys and values of one sequence and head into the cache.
 static void remember(const Model& m, const Layer& l, int64_t s, int64_t kv, int64_t position) {
-    const int64_t n = m.channels, from = (s * m.kv_heads + kv) * n;
-    const int64_t to = ((s * m.kv_heads + kv) * m.block + position) * n;
-    normalise(l.key_norm, m.new_keys + from, l.keys + to, n);
-    turn(m, l.keys + to, position);
-    std::copy(m.new_values + from, m.new_values + from + n, l.values + to);
+    const int64_t n = m.channels, head = s * m.kv_heads + kv;
+    float *key = m.new_keys + head * n, *value = m.new_values + head * n;
+    normalise(l.key_norm, key, key, n);
+    turn(m, key, position);
+    for (int64_t c = 0; c < n; c++) l.keys[(head * n + c) * m.block + position] = key[c];
+    std::copy(value, value + n, l.values + (head * m.block + position) * n);
 }
 
 static inline float bend(int64_t kind, float x) {
@@ -186,10 +242,15 @@ static void add_norm(const Model& m, const Norm& next, int64_t count) {
     }
 }
 
-// Read one token for each of `count` sequences at `position` and write their logits.
-extern "C" void decode_step(const Model* model, const int64_t* tokens, int64_t count,
-                            int64_t position, float* logits, int threads) {
+struct Step {  // one token for each of `count` sequences, all at one position
+    const int64_t* tokens;
+    float* logits;
+    int64_t count, position;
+};
+
+extern "C" void decode_step(const Model* model, const Step* step, int threads) {
     const Model& m = *model;
+    const auto [tokens, logits, count, position] = *step;
 #pragma omp parallel num_threads(threads)
     {
         EACH(s, count) {

@@ -248,8 +248,10 @@ def cross_entropy(
 ) -> Float[Tensor, " rows"]:
     """Return each row's loss in nats; the logits become their gradient, softmax - one-hot.
 
-    Targets below 0 count nothing.
+    Targets below 0 count nothing; `IndexError` is raised for one that no logit belongs to.
     """
+    if len(targets) and int(targets.max()) >= logits.shape[1]:
+        raise IndexError(f"target {int(targets.max())} is none of {logits.shape[1]} tokens")
     losses = logits.new_empty(logits.shape[0], dtype=torch.float32)
     lib.call_typed("cross_entropy", logits.dtype, _Grid(*logits.shape), logits, targets, losses)
     return losses

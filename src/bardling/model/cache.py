@@ -97,7 +97,10 @@ class _KVLayer:
 
 
 class KVCache:
-    """Room for `block_size` tokens of `batch` sequences, `[batch kv_head time channel]` a layer."""
+    """Room for `block_size` tokens of `batch` sequences, `[batch kv_head time channel]` a layer.
+
+    Keys lie in memory with time last, since a query is compared with all of them at once.
+    """
 
     def __init__(self, config: ModelConfig, batch: int, *, like: Tensor) -> None:
         if not config.cacheable:
@@ -105,10 +108,14 @@ class KVCache:
                 "unmasked attention changes what it made of old tokens with every new one, "
                 "so nothing can be kept; read the whole context again (RecomputedContext)"
             )
-        shape = (batch, config.kv_heads, config.block_size, config.head_width)
+        heads, room, channels = (batch, config.kv_heads), config.block_size, config.head_width
         self.length = 0
         self.layers = [
-            _KVLayer(self, like.new_zeros(shape), like.new_zeros(shape))
+            _KVLayer(
+                self,
+                like.new_zeros(*heads, channels, room).mT,
+                like.new_zeros(*heads, room, channels),
+            )
             for _ in range(config.n_layer)
         ]
 
@@ -127,5 +134,5 @@ class KVCache:
     def select(self, rows: Int64[Tensor, " chosen"]) -> None:
         """Keep these rows, in this order and as often as they are named (for beams)."""
         for layer in self.layers:
-            layer.keys = torch.index_select(layer.keys, 0, rows)
+            layer.keys = torch.index_select(layer.keys.mT, 0, rows).mT
             layer.values = torch.index_select(layer.values, 0, rows)

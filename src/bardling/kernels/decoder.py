@@ -1,0 +1,227 @@
+"""One token more for each sequence, by one call of C++ that reads every weight once.
+
+What a small model spends on a token is mostly the way there: dozens of operations of which each
+does next to nothing. `Decoder` hands the whole step to decode.cpp, on the weights and the cache
+that the model has. Weights can be kept shorter than float32, which large models answer with speed,
+because they wait for memory: `bf16` rounds them, `int8` keeps a factor for each row.
+"""
+
+import ctypes
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from bardling.errors import GenerationError, KernelError
+from bardling.kernels.fused import fusable
+from bardling.kernels.library import Library, load_library
+from bardling.model.cache import KVCache
+from bardling.model.config import ModelConfig
+from bardling.model.gpt import GPT
+
+WeightForm = Literal["fp32", "bf16", "int8"]
+FORMS: dict[str, int] = {"fp32": 0, "bf16": 1, "int8": 2}
+BENDS = {"relu": 0, "gelu": 1, "gelu_tanh": 2, "gelu_sigmoid": 3, "swiglu": 4}
+INT8_LARGEST = 127
+
+
+def _fields(kind: Any, *names: str) -> list[tuple[str, Any]]:
+    return [(name, kind) for name in names]
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = [
+        *_fields(ctypes.c_void_p, "weights", "factors", "bias"),
+        *_fields(ctypes.c_int64, "rows", "columns", "form"),
+    ]
+
+
+class _Norm(ctypes.Structure):
+    _fields_ = [
+        *_fields(ctypes.c_void_p, "weight", "bias"),
+        *_fields(ctypes.c_int64, "centred"),
+        *_fields(ctypes.c_float, "eps"),
+    ]
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [
+        *_fields(_Norm, "before_attention", "query_norm", "key_norm", "before_feedforward"),
+        *_fields(_Matrix, "query", "key", "value", "output", "gate", "up", "down"),
+        *_fields(ctypes.c_void_p, "keys", "values"),
+    ]
+
+
+class _Model(ctypes.Structure):
+    _fields_ = [
+        *_fields(ctypes.c_int64, "n_layer", "width", "heads", "kv_heads", "channels", "block"),
+        *_fields(ctypes.c_int64, "bend"),
+        *_fields(ctypes.c_float, "scale"),
+        *_fields(ctypes.c_void_p, "embedding", "places", "cos", "sin", "layers"),
+        *_fields(_Norm, "final_norm"),
+        *_fields(_Matrix, "output"),
+        *_fields(ctypes.c_void_p, "stream", "normed", "change", "query", "mixed"),
+        *_fields(ctypes.c_void_p, "new_keys", "new_values", "inner", "gates", "scores"),
+    ]
+
+
+class _Step(ctypes.Structure):
+    _fields_ = [
+        *_fields(ctypes.c_void_p, "tokens", "logits"),
+        *_fields(ctypes.c_int64, "count", "position"),
+    ]
+
+
+class Decoder:
+    """A model's weights as decode.cpp reads them, and room for a number of sequences.
+
+    The weights in float32 are the model's own, so they have to stay where they are.
+    """
+
+    def __init__(self, model: GPT, lib: Library, form: WeightForm = "fp32") -> None:
+        self.config, self.lib, self.form = model.config, lib, form
+        self._held: list[Tensor] = []
+        self._layers = (_Layer * self.config.n_layer)()
+        for layer, block in zip(self._layers, model.blocks, strict=True):
+            self._fill(layer, block)
+        self._model = self._describe(model)
+        self._keys: Tensor | None = None
+
+    def step(
+        self, tokens: Int64[Tensor, "batch 1"], cache: KVCache
+    ) -> Float[Tensor, "batch vocab"]:
+        """Read one token of each sequence into the cache and return the logits after it."""
+        batch = len(tokens)
+        self._check(tokens, cache)
+        if self._keys is not cache.layers[0].keys:
+            self._enter(cache, batch)
+        logits = torch.empty(batch, self.config.vocab_size)
+        tokens = tokens.contiguous()
+        step = _Step(tokens.data_ptr(), logits.data_ptr(), batch, cache.length)
+        self.lib.call("decode_step", self._model, step)
+        cache.advance(1)
+        return logits
+
+    def _check(self, tokens: Tensor, cache: KVCache) -> None:
+        """Refuse what would read or write past the end of something."""
+        least, largest = tokens.aminmax()
+        if least < 0 or largest >= self.config.vocab_size:
+            raise GenerationError(
+                f"token {int(largest if least >= 0 else least)} is none of the model's "
+                f"{self.config.vocab_size}"
+            )
+        if cache.length >= self.config.block_size:
+            raise GenerationError(f"the cache is full: it holds {self.config.block_size} tokens")
+
+    def _enter(self, cache: KVCache, batch: int) -> None:
+        """Read and write another cache from now on."""
+        for layer, stored in zip(self._layers, cache.layers, strict=True):
+            layer.keys, layer.values = stored.keys.data_ptr(), stored.values.data_ptr()
+        config, model = self.config, self._model
+        kv_width = config.kv_heads * config.head_width
+        sizes = {
+            **dict.fromkeys(("stream", "normed", "change"), batch * config.n_embd),
+            **dict.fromkeys(("query", "mixed"), batch * config.attention_width),
+            **dict.fromkeys(("new_keys", "new_values"), batch * kv_width),
+            **dict.fromkeys(("inner", "gates"), batch * config.feedforward_width),
+            "scores": torch.get_num_threads() * config.block_size,
+        }
+        self._room = torch.zeros(sum(sizes.values()))
+        parts = torch.split(self._room, list(sizes.values()))
+        for name, part in zip(sizes, parts, strict=True):
+            setattr(model, name, part.data_ptr())
+        self._keys = cache.layers[0].keys
+
+    def _fill(self, layer: _Layer, block: nn.Module) -> None:
+        parts = dict(block.named_modules())
+        attention, inner = "sublayers.attention", "sublayers.feedforward"
+        pattern, wide = f"{attention}.transform.pattern", f"{inner}.transform.layer"
+        layer.before_attention = self._norm(parts[f"{attention}.norm_before"])
+        layer.query_norm = self._norm(parts[f"{pattern}.query_norm"])
+        layer.key_norm = self._norm(parts[f"{pattern}.key_norm"])
+        layer.before_feedforward = self._norm(parts[f"{inner}.norm_before"])
+        layer.query = self._matrix(parts[f"{pattern}.query"])
+        layer.key = self._matrix(parts[f"{pattern}.key"])
+        layer.value = self._matrix(parts[f"{attention}.transform.value"])
+        layer.output = self._matrix(parts[f"{attention}.transform.output"])
+        layer.gate = self._matrix(parts.get(f"{wide}.gate"))
+        layer.up = self._matrix(parts[f"{wide}.up"])
+        layer.down = self._matrix(parts[f"{wide}.down"])
+
+    def _describe(self, model: GPT) -> _Model:
+        config, tables = self.config, dict(model.blocks[0].named_buffers())
+        places = [*model.places.parameters(), *model.places.buffers()]
+        rotation = "sublayers.attention.transform.pattern.rotate"
+        return _Model(
+            n_layer=config.n_layer,
+            width=config.n_embd,
+            heads=config.n_head,
+            kv_heads=config.kv_heads,
+            channels=config.head_width,
+            block=config.block_size,
+            bend=BENDS[config.feedforward],
+            scale=config.head_width**-0.5 if config.attention_scale else 1.0,
+            embedding=self._place(model.embedding.weight),
+            places=self._place(places[0] if places else None),
+            cos=self._place(tables.get(f"{rotation}.cos")),
+            sin=self._place(tables.get(f"{rotation}.sin")),
+            layers=ctypes.addressof(self._layers),
+            final_norm=self._norm(model.final_norm),
+            output=self._matrix(model.output),
+        )
+
+    def _norm(self, module: nn.Module) -> _Norm:
+        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+        centred, eps = isinstance(module, nn.LayerNorm), getattr(module, "eps", 0.0)
+        return _Norm(self._place(weight), self._place(bias), centred, eps)
+
+    def _matrix(self, layer: nn.Module | None) -> _Matrix:
+        if not isinstance(layer, nn.Linear):
+            return _Matrix()
+        weight, factors = shortened(layer.weight.detach(), self.form)
+        places = self._place(weight), self._place(factors), self._place(layer.bias)
+        return _Matrix(*places, *weight.shape, FORMS[self.form])
+
+    def _place(self, tensor: Tensor | None) -> int | None:
+        """Return where a tensor lies, and keep it there."""
+        if tensor is None:
+            return None
+        self._held.append(tensor.detach().contiguous())
+        return self._held[-1].data_ptr()
+
+
+def shortened(
+    weight: Float[Tensor, "rows columns"], form: WeightForm
+) -> tuple[Tensor, Float[Tensor, " rows"] | None]:
+    """Return a matrix in a form and, for int8, the factor that each row was divided by.
+
+    Rounded to the nearest of 255 steps between a row's largest entries, so that no entry is
+    further off than half a factor.
+    """
+    if form == "fp32":
+        return weight, None
+    if form == "bf16":
+        return weight.bfloat16(), None
+    factors = weight.abs().amax(dim=1).clamp(min=1e-30) / INT8_LARGEST
+    return (weight / factors[:, None]).round().to(torch.int8), factors
+
+
+def decodable(config: ModelConfig) -> bool:
+    """Tell whether decode.cpp knows this kind of model."""
+    return fusable(config)
+
+
+def open_decoder(model: GPT, form: WeightForm = "fp32") -> Decoder | None:
+    """Return what decodes `model` natively, or None where torch has to.
+
+    That is where the model is not on a processor in float32, is of a kind that decode.cpp does
+    not know, or nothing compiles it.
+    """
+    weight = model.embedding.weight
+    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not decodable(model.config):
+        return None
+    try:
+        return Decoder(model, load_library("decoding"), form)
+    except KernelError:
+        return None
