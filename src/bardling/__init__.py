@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bardling.api import doctor as doctor
+    from bardling.api import dry_run as dry_run
     from bardling.api import train as train
     from bardling.api import train_config as train_config
     from bardling.config import RunConfig as RunConfig
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bardling.machine.facts import MachineFacts as MachineFacts
     from bardling.model.config import ModelConfig as ModelConfig
     from bardling.model.gpt import GPT as GPT
+    from bardling.planning import plan as plan
     from bardling.preflight import check as check
     from bardling.preflight import check_config as check_config
     from bardling.reporting.report import report as report
@@ -38,7 +40,9 @@ _HOME = {
     "check": "bardling.preflight",
     "check_config": "bardling.preflight",
     "doctor": "bardling.api",
+    "dry_run": "bardling.api",
     "load": "bardling.trained",
+    "plan": "bardling.planning",
     "report": "bardling.reporting.report",
     "train": "bardling.api",
     "train_config": "bardling.api",

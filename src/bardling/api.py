@@ -12,23 +12,26 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 from bardling import __version__, storage
 from bardling.config import RunConfig, difference
 from bardling.data.corpora import find_shakespeare
 from bardling.data.known import cache_folder, data_folder
 from bardling.errors import BardlingError, UsageError
+from bardling.forecast import RunForecast, forecast
 from bardling.kernels.choice import obstacle
 from bardling.machine.facts import MachineFacts
 from bardling.machine.measure import SECONDS
 from bardling.machine.report import gather
 from bardling.model.config import ModelConfig
+from bardling.planning import SIZES, plan
 from bardling.presets import config_for
 from bardling.reporting.watcher import Watcher
 from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder, find_run, list_runs, new_run, runs_folder
 from bardling.text.tokenizer_file import is_built_in
-from bardling.trained import Run, load
+from bardling.trained import Note, Run, load
 
 
 def train(
@@ -47,11 +50,17 @@ def train(
     `overrides` are settings by their own names, such as `n_layer=2`, `lr=3e-4` or
     `batch_size=64`. `resume` names a run to go on with, or is `auto`: go on where there is
     something to go on with, begin where there is not. `watcher` hears how it goes; nobody does
-    by default.
+    by default. A text of one's own and a budget in time choose the model where no size is given
+    (see `plan`).
     """
     if budget is not None:
         overrides["budget"] = budget
-    config = config_for(str(corpus), overrides.get("budget")).with_overrides(**overrides)
+    folder = None if data_dir is None else Path(data_dir)
+    if budget is None or resume is not None or SIZES & set(overrides):
+        start = config_for(str(corpus), budget)
+    else:
+        start = plan(str(corpus), budget, data_dir=folder)
+    config = start.with_overrides(**overrides)
     return train_config(
         config, name=name, resume=resume, runs_dir=runs_dir, data_dir=data_dir, watcher=watcher
     )
@@ -87,6 +96,18 @@ def train_config(
         text_folder = None if data_dir is None else Path(data_dir)
         start_run(config, run, data_dir=text_folder, watcher=ears, began=began)
         return load(run.path)
+
+
+def dry_run(
+    config: RunConfig,
+    *,
+    data_dir: str | Path | None = None,
+    note: Note = warn,
+    began: float | None = None,
+) -> RunForecast:
+    """Return what a run by `config` would take: steps, time, memory; nothing of it stays."""
+    folder = None if data_dir is None else Path(data_dir)
+    return forecast(config, data_dir=folder, note=note, began=began)
 
 
 def doctor(*, runs_dir: str | Path | None = None, seconds: float = SECONDS) -> MachineFacts:

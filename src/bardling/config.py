@@ -5,6 +5,7 @@ strict: an unknown key, a word of the wrong kind or a value that no run can have
 names the place; how a value is read is left to `fields`. No torch is imported.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_args
 
@@ -102,11 +103,12 @@ class RunConfig:
         return type(self).from_json(values)
 
 
-def difference(mine: RunConfig, other: RunConfig) -> str | None:
+def difference(mine: RunConfig, other: RunConfig, *, besides: Collection[str] = ()) -> str | None:
     """Return the first setting in which two configs differ, in words, or None.
 
     What a run works out for itself (vocabulary size, steps of the budget) does not count, and
-    neither does the machine: a run may go on elsewhere.
+    neither does the machine: a run may go on elsewhere. Settings `besides` those do not count
+    either.
     """
     left, right = mine.to_json(), other.to_json()
     here, there = left["optimizer"][KIND], right["optimizer"][KIND]
@@ -114,7 +116,7 @@ def difference(mine: RunConfig, other: RunConfig) -> str | None:
         return f"optimizer is {here!r} here and {there!r} there"
     for part, name in settings(left):
         here, there = left[part][name], right[part][name]
-        if here != there and name != "vocab_size" and part != "machine":
+        if here != there and name not in ("vocab_size", *besides) and part != "machine":
             return f"{name} is {here!r} here and {there!r} there"
     return None
 

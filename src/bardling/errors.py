@@ -10,6 +10,7 @@
     ├── CheckpointError      a checkpoint that is missing, damaged or of another model
     ├── GenerationError      a way of sampling that has no meaning
     ├── KernelError          C++ that cannot be compiled or loaded here
+    ├── OutOfMemory          a model or batch that does not fit, even in the smallest parts
     ├── StorageError         the disk refused: absent, unreadable, full
     ├── TrainingDiverged     three steps in a row without a finite loss; exit code 3
     └── Interrupted          stopped by a signal after saving; exit code 128 + signal (130, 143)
@@ -59,6 +60,10 @@ class GenerationError(BardlingError):
 
 class KernelError(BardlingError):
     """C++ that cannot be compiled or loaded here; plain torch does the work then."""
+
+
+class OutOfMemory(BardlingError):
+    """A model or batch that does not fit into memory, even in the smallest parts."""
 
 
 class StorageError(BardlingError):

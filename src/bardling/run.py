@@ -85,7 +85,8 @@ def _mend(run: RunFolder, checkpoint: Checkpoint, watcher: Watcher) -> None:
         watcher.note(f"{error}; it is brought back from {checkpoint.path.name}")
         storage.write_json(run.config_path, checkpoint.config.to_json())
         config = checkpoint.config
-    changed = difference(config, checkpoint.config)
+    # a run that ran out of memory takes its batches in more parts from then on
+    changed = difference(config, checkpoint.config, besides=("accumulate",))
     if changed is not None:
         raise ConfigError(
             f"{run.config_path} was changed since {checkpoint.path.name} was written: {changed}; "

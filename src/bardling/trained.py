@@ -15,6 +15,7 @@ from bardling.data.tokens import Tokens
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.generation.sampling import choose_strategy
 from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
+from bardling.kernels.decoder import WeightForm
 from bardling.model.gpt import GPT
 from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.text.tokenizer import Tokenizer, Unknown
@@ -34,6 +35,8 @@ class Run:
     config: RunConfig
     model: GPT
     tokenizer: Tokenizer
+    weights: WeightForm = "fp32"
+    """The form in which generation reads the weights of the model."""
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the run's log, one record a line of metrics.jsonl."""
@@ -98,6 +101,7 @@ class Run:
             num_samples=num_samples,
             seed=seed,
             stop=stop,
+            weights=self.weights,
         )
 
     def stream(
@@ -120,6 +124,7 @@ class Run:
             max_new_tokens=max_new_tokens,
             seed=seed,
             stop=stop,
+            weights=self.weights,
         )
         return (piece for _, piece in pieces)
 
@@ -142,11 +147,18 @@ class Run:
         return evaluate(self.model, tokens, batch_size=size, documents=documents, token_sizes=sizes)
 
 
-def load(folder: str | Path, checkpoint: str = "best", *, note: Note = warn) -> Run:
+def load(
+    folder: str | Path,
+    checkpoint: str = "best",
+    *,
+    weights: WeightForm = "fp32",
+    note: Note = warn,
+) -> Run:
     """Return the run in `folder` (a path, or a name in ./runs) at a checkpoint.
 
     `checkpoint` is `best`, `last` or a step; `folder` may be a checkpoint's own. When the best or
     the last is damaged, the next newest is used and `note` told (a Python warning by default).
+    Generation reads the weights as `weights` says: bf16 and int8 are quicker for large models.
     Raises `CheckpointError` when there is none, or when a step that was named is damaged.
     """
     path = Path(folder)
@@ -161,4 +173,5 @@ def load(folder: str | Path, checkpoint: str = "best", *, note: Note = warn) -> 
         config=loaded.config,
         model=loaded.build_model(),
         tokenizer=loaded.tokenizer,
+        weights=weights,
     )

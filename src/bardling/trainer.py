@@ -28,9 +28,9 @@ from bardling.machine.config import MachineConfig
 from bardling.machine.meter import Meter
 from bardling.machine.stop import Leave, StopRequest
 from bardling.pacing import Pace
-from bardling.reporting.watcher import RunFacts, Watcher
+from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
-from bardling.training.config import seconds_of_budget
+from bardling.training.config import TrainingConfig, seconds_of_budget
 from bardling.training.loop import training_steps
 from bardling.training.state import RunState, finite
 from bardling.training.step import StepResult
@@ -58,7 +58,6 @@ class Trainer:
     ) -> None:
         self.run, self.watcher = run, watcher
         self.bench = Workbench(run, watcher.note, checkpoint, wishes=wishes)
-        self.settings = self.bench.settings
         seconds = seconds_of_budget(self.settings.budget)
         known = self.bench.config.total_steps > 0  # a resumed run keeps its steps
         start = time.perf_counter() if began is None else began
@@ -70,6 +69,11 @@ class Trainer:
         if checkpoint is not None:
             self.state = replace(checkpoint.state, conditions=conditions)
         self.saved_step = -1 if checkpoint is None else self.state.step
+
+    @property
+    def settings(self) -> TrainingConfig:
+        """How the run is trained; out of memory, it goes on in smaller parts."""
+        return self.bench.settings
 
     @property
     def config(self) -> RunConfig:
@@ -109,13 +113,19 @@ class Trainer:
             self.watcher.note(f"{self.run.metrics_path}: unreadable lines taken out: {unreadable}")
         if findings is not None:
             self.watcher.checked(findings)
-        self.watcher.started(self._facts())
+        self.watcher.started(self.bench.facts(self.run.name, self.state.step))
 
     def _steps(self) -> str:
         """Take steps until the budget is spent or patience is; return which."""
         steps = self._from_here()
         while not self._out_of_patience():
-            if (result := self._next(steps)) is None:
+            try:
+                result = self._next(steps)
+            except (MemoryError, RuntimeError) as error:
+                self.bench.fit(error)
+                steps = self._from_here()
+                continue
+            if result is None:
                 return "budget"
             self._count(result)
             if self._validation_due():
@@ -276,22 +286,3 @@ class Trainer:
         if not best.loss >= last.loss:  # chosen on a subset, it may be worse on the whole
             return last, best, self.state.best_step
         return last, last, self.state.step
-
-    def _facts(self) -> RunFacts:
-        bench, groups = self.bench, self.bench.learner.optimizers.param_groups
-        decayed = [p for group in groups if group.get("weight_decay") for p in group["params"]]
-        return RunFacts(
-            name=self.run.name,
-            corpus=self.config.data.corpus,
-            train_tokens=len(bench.train),
-            val_tokens=len(bench.val),
-            vocab_size=bench.tokenizer.vocab_size,
-            parameters=sum(p.numel() for p in bench.model.parameters()),
-            decayed=sum(p.numel() for p in decayed),
-            start_step=self.state.step,
-            total_steps=self.config.total_steps,
-            batch_tokens=bench.batch_tokens,
-            val_subset_tokens=bench.validation.subset_tokens,
-            longest_document=bench.documents.longest if bench.documents else 0,
-            floor=bench.validation.whole_floor,
-        )

@@ -17,7 +17,7 @@ from bardling.config import RunConfig
 from bardling.data.batches import Windows
 from bardling.data.documents import known_documents
 from bardling.data.token_folder import SPLITS, open_split
-from bardling.errors import CheckpointError
+from bardling.errors import CheckpointError, OutOfMemory
 from bardling.evaluation.checks.finding import Finding
 from bardling.evaluation.checks.quick import quick_checks
 from bardling.evaluation.loss import evaluate
@@ -27,11 +27,12 @@ from bardling.kernels.choice import obstacle
 from bardling.machine.compiling import compiled, expected_seconds
 from bardling.machine.config import MachineConfig
 from bardling.machine.machine import Machine, choose_machine
-from bardling.machine.memory import keep_freed_memory
+from bardling.machine.memory import keep_freed_memory, ran_out
 from bardling.machine.precision import loss_scale
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
 from bardling.pacing import Costs, Pace
+from bardling.reporting.watcher import RunFacts
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer
 from bardling.training.config import seconds_of_budget
@@ -114,7 +115,7 @@ class Workbench:
             self.note(f"not bitwise what the uninterrupted run would be: {changes}")
         if pace is not None and not self.config.total_steps:
             plan, interval = pace.first_plan(
-                self.costs(MEASURING_SHARE * pace.left),
+                self._costs_that_fit(MEASURING_SHARE * pace.left),
                 lambda every: self._validation(every).subset_tokens or len(self.val),
                 self.settings.eval_interval_steps,
             )
@@ -124,6 +125,32 @@ class Workbench:
                     "starting, one step and the final measurements alone take longer than the "
                     f"budget of {self.settings.budget}"
                 )
+
+    def fit(self, error: Exception) -> None:
+        """Cut batches into twice as many parts, from now on and in every resume.
+
+        That is the cure where `error` says that memory ran out; any other is raised again. Raises
+        `OutOfMemory` when a part is one sequence already.
+        """
+        if not ran_out(error):
+            raise error
+        self.learner.optimizers.zero_grad()
+        accumulate, rows = self.settings.accumulate, self.settings.batch_size
+        if accumulate == rows:
+            raise OutOfMemory(
+                "a single sequence does not fit into memory: take a shorter context "
+                f"(--block-size, now {self.config.model.block_size}), then a narrower model "
+                f"(--n-embd, now {self.config.model.n_embd})"
+            )
+        self.config = self.config.with_overrides(accumulate=min(2 * accumulate, rows))
+        self.settings = self.config.training
+        self.__dict__.pop("validation", None)  # which reads as many rows at a time
+        storage.write_json(self.run.config_path, self.config.to_json())
+        part = -(-rows // self.settings.accumulate)
+        self.note(
+            f"out of memory: batches of {rows} are taken in {self.settings.accumulate} parts from "
+            f"now on, {part} sequences at a time; the result is the same but for rounding"
+        )
 
     def _changes(self) -> str:
         """Say what the run was computed on before where that is not what it goes on with."""
@@ -142,6 +169,13 @@ class Workbench:
         self.config = self.config.with_plan(plan, eval_interval)
         storage.write_json(self.run.config_path, self.config.to_json())
 
+    def _costs_that_fit(self, limit: float) -> Costs:
+        while True:
+            try:
+                return self.costs(limit)
+            except (MemoryError, RuntimeError) as error:
+                self.fit(error)
+
     def costs(self, limit: float = math.inf) -> Costs:
         """Return what steps, validations, samples and saves take here, measured without a trace.
 
@@ -155,6 +189,26 @@ class Workbench:
             whole=self._token_seconds(None, limit / 2) * padding * len(self.val),
             sample=self._sample_seconds(),
             save=SAVE_SECONDS + n_bytes / SAVED_BYTES_PER_SECOND,
+        )
+
+    def facts(self, name: str, start_step: int) -> RunFacts:
+        """Return what those who watch a run are told before its first step."""
+        groups = self.learner.optimizers.param_groups
+        decayed = [p for group in groups if group.get("weight_decay") for p in group["params"]]
+        return RunFacts(
+            name=name,
+            corpus=self.config.data.corpus,
+            train_tokens=len(self.train),
+            val_tokens=len(self.val),
+            vocab_size=self.tokenizer.vocab_size,
+            parameters=sum(p.numel() for p in self.model.parameters()),
+            decayed=sum(p.numel() for p in decayed),
+            start_step=start_step,
+            total_steps=self.config.total_steps,
+            batch_tokens=self.batch_tokens,
+            val_subset_tokens=self.validation.subset_tokens,
+            longest_document=self.documents.longest if self.documents else 0,
+            floor=self.validation.whole_floor,
         )
 
     def _token_seconds(self, machine: Machine | None, limit: float) -> float:
@@ -178,6 +232,7 @@ class Workbench:
         few = min(wanted, REHEARSED_SAMPLE)
         if few == 0:
             return 0.0
+        sample_text(self.model, self.tokenizer, n_tokens=2, seed=0)  # what decodes may be compiled
         began = time.perf_counter()
         sample_text(self.model, self.tokenizer, n_tokens=few, seed=self.settings.seed)
         return (time.perf_counter() - began) * wanted / few

@@ -27,12 +27,13 @@ VERBS = {
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
     "report": ("bardling.cli.report", "compare a run with counting and the floor; write its page"),
     "runs": ("bardling.cli.runs", "show the runs made so far"),
+    "bench": ("bardling.cli.bench", "time training, writing, tokenizers and data on this machine"),
     "doctor": ("bardling.cli.doctor", "show what this machine can do and what a run will use"),
 }
 
 LATER = (
     *("ladder", "scale", "probe", "finetune", "distill", "align"),
-    *("chat", "sweep", "export", "import", "serve", "bench"),
+    *("chat", "sweep", "export", "import", "serve"),
 )
 """Verbs of the design that are still to be built."""
 

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -43,6 +43,8 @@ class GenerateArguments:
     """Decides what is drawn."""
     stop: tuple[str, ...] = ()
     """End a text before any of these."""
+    weights: Literal["fp32", "bf16", "int8"] = "fp32"
+    """Read the weights so; the short forms are quicker for large models and differ a little."""
     checkpoint: str = "best"
     """best, last, a step, or all."""
     output: File = None
@@ -76,7 +78,7 @@ def run(argv: Sequence[str]) -> int:
     everything = arguments.checkpoint == "all"
     choices = [str(step) for step in folder.steps()] if everything else [arguments.checkpoint]
     for number, choice in enumerate(choices):
-        loaded = bardling.load(folder.path, choice, note=complain)
+        loaded = bardling.load(folder.path, choice, weights=arguments.weights, note=complain)
         writer = Writer(arguments, loaded, several=len(choices) * len(points) > 1)
         combinations = [
             Combination(step=loaded.step, temperature=temperature, top_k=top_k, top_p=top_p)

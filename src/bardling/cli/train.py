@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bardling
+from bardling.cli.forecast import show_forecast
 from bardling.cli.options import Folder, Word, split_commas, value_of
 from bardling.cli.settings import SettingsArguments, parse_settings
 from bardling.config import RunConfig
@@ -13,7 +14,7 @@ from bardling.errors import UsageError
 from bardling.presets import config_for
 from bardling.reporting.console import open_console
 from bardling.reporting.plots import schedule_plot
-from bardling.reporting.screen import show_text
+from bardling.reporting.screen import Screen, complain, show_text
 from bardling.run_folder import find_run, runs_folder
 from bardling.training.config import steps_of_budget
 
@@ -32,6 +33,8 @@ class TrainArguments(SettingsArguments):
     """Where runs live: else BARDLING_RUNS, else ./runs."""
     data_dir: Folder = None
     """Where corpora are looked for first: else BARDLING_DATA."""
+    dry_run: bool = False
+    """Rehearse the run, print what it would take in steps, time and memory, and stop."""
     show_schedule: bool = False
     """Draw the learning rate over the run and stop."""
 
@@ -44,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     resume, wants_help = value_of("--resume", words), {"-h", "--help"} & set(words)
     if target is None and resume is None and not wants_help:
         raise UsageError(f"the corpus or preset comes first: {USAGE}")
-    named = None if target is None else config_for(target, value_of("--budget", words))
+    named = None if target is None else _named(target, words)
     base = _base(named, resume, value_of("--runs-dir", words))
     prog = f"bardling train {target or 'CORPUS|PRESET'}"
     arguments, config = parse_settings(TrainArguments, base, words, prog=prog)
@@ -52,6 +55,13 @@ def run(argv: Sequence[str]) -> int:
         raise UsageError(f"name the corpus or preset that these options are for: {USAGE}")
     if arguments.show_schedule:
         _show_schedule(config)
+        return 0
+    if arguments.dry_run:
+        with Screen(stderr=True).status("rehearsing", refresh_per_second=4):
+            found = bardling.dry_run(
+                config, data_dir=arguments.data_dir, note=complain, began=began
+            )
+        show_forecast(found)
         return 0
     bardling.train_config(
         None if target is None and config == base else config,
@@ -63,6 +73,21 @@ def run(argv: Sequence[str]) -> int:
         began=began,
     )
     return 0
+
+
+def _named(target: str, words: Sequence[str]) -> RunConfig:
+    """Return the settings that a target stands for: planned where a time is all that is said."""
+    budget = value_of("--budget", words)
+    given = {
+        word.partition("=")[0].rpartition(".")[2].lstrip("-").replace("-", "_") for word in words
+    }
+    sized = {"n_layer", "n_embd", "n_head", "block_size", "batch_size", "resume", "help", "h"}
+    if budget is None or sized & given:
+        return config_for(target, budget)
+    folder = value_of("--data-dir", words)
+    return bardling.plan(
+        target, budget, data_dir=None if folder is None else Path(folder), note=complain
+    )
 
 
 def _base(named: RunConfig | None, resume: str | None, runs_dir: str | None) -> RunConfig:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bardling.errors import GenerationError
 from bardling.generation.sampling import Greedy, Sample
-from bardling.kernels.decoder import open_decoder
+from bardling.kernels.decoder import Decoder, WeightForm, open_decoder
 from bardling.machine.randomness import stream
 from bardling.model.cache import NO_CACHE, Cache, KVCache
 from bardling.model.gpt import GPT
@@ -87,10 +87,12 @@ class RecomputedContext:
 class CachedContext(RecomputedContext):
     """Reads each token once, until the context is full."""
 
-    def __init__(self, model: GPT, ids: Int64[Tensor, "batch time"]) -> None:
+    def __init__(
+        self, model: GPT, ids: Int64[Tensor, "batch time"], weights: WeightForm = "fp32"
+    ) -> None:
         super().__init__(model, ids)
         self.cache = KVCache(model.config, ids.shape[0], like=model.embedding.weight)
-        self.decoder = open_decoder(model)
+        self.decoder = _decoder(model, weights)
         self.start = 0
 
     def next_logits(self) -> Float[Tensor, "batch vocab"]:
@@ -110,9 +112,23 @@ class CachedContext(RecomputedContext):
         self.cache.select(rows.to(self.ids.device))
 
 
-def open_context(model: GPT, ids: Int64[Tensor, "batch time"]) -> Context:
+def _decoder(model: GPT, weights: WeightForm) -> Decoder | None:
+    decoder = open_decoder(model, weights)
+    if decoder is None and weights != "fp32":
+        raise GenerationError(
+            f"weights in {weights} are read by the native kernels only, which cannot be used here "
+            "(see bardling doctor); leave the weights as they are"
+        )
+    return decoder
+
+
+def open_context(
+    model: GPT, ids: Int64[Tensor, "batch time"], weights: WeightForm = "fp32"
+) -> Context:
     """Return the cheapest context that is right for this model."""
-    return CachedContext(model, ids) if model.config.cacheable else RecomputedContext(model, ids)
+    if not model.config.cacheable:
+        return RecomputedContext(model, ids)
+    return CachedContext(model, ids, weights)
 
 
 @torch.no_grad()
@@ -123,14 +139,16 @@ def decode(
     *,
     max_new_tokens: int,
     seeds: list[int],
+    weights: WeightForm = "fp32",
 ) -> Iterator[Int64[Tensor, " batch"]]:
     """Yield the next token of every sequence, `max_new_tokens` times.
 
-    Sequence i draws from `seeds[i]` alone, so it does not depend on its neighbours. The caller
-    stops early by no longer asking.
+    Sequence i draws from `seeds[i]` alone, so it does not depend on its neighbours. `weights` may
+    be read in a shorter form than the model's own, which is quicker for large models and changes
+    their logits a little. The caller stops early by no longer asking.
     """
     streams = [stream(seed, "sampling") for seed in seeds]
-    context = open_context(model, ids)
+    context = open_context(model, ids, weights)
     for _ in range(max_new_tokens):
         draws = torch.tensor([s.random() for s in streams], dtype=torch.float64)
         tokens = strategy.pick(context.next_logits(), draws)

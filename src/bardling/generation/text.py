@@ -15,6 +15,7 @@ from bardling.errors import GenerationError
 from bardling.generation.beam import beam_search
 from bardling.generation.decode import decode
 from bardling.generation.sampling import Beam, Strategy
+from bardling.kernels.decoder import WeightForm
 from bardling.model.gpt import GPT
 from bardling.text.tokenizer import Tokenizer
 
@@ -112,6 +113,7 @@ def stream_texts(
     num_samples: int = 1,
     seed: int = 0,
     stop: Sequence[str] = (),
+    weights: WeightForm = "fp32",
 ) -> Iterator[tuple[int, str]]:
     """Yield (sample, piece of its text) as the pieces become certain.
 
@@ -137,6 +139,7 @@ def stream_texts(
         strategy,
         max_new_tokens=max_new_tokens,
         seeds=[seed + sample for sample in range(num_samples)],
+        weights=weights,
     )
     for tokens in steps:
         for sample, (writer, token) in enumerate(zip(writers, tokens.tolist(), strict=True)):
@@ -181,6 +184,7 @@ def generate_texts(
     num_samples: int = 1,
     seed: int = 0,
     stop: Sequence[str] = (),
+    weights: WeightForm = "fp32",
 ) -> list[str]:
     """Return the whole text of every sample; the prompt itself is not repeated."""
     texts = [""] * num_samples
@@ -193,6 +197,7 @@ def generate_texts(
         num_samples=num_samples,
         seed=seed,
         stop=stop,
+        weights=weights,
     ):
         texts[sample] += piece
     return texts

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from platformdirs import user_cache_path
 from torch import Tensor
+from torch.profiler import record_function
 
 from bardling import storage
 from bardling.errors import KernelError
@@ -54,7 +55,12 @@ class Library:
     def call(self, name: str, *arguments: Any) -> None:
         """Call a function with tensors, structures and None, and the number of threads after."""
         function = getattr(self._functions, name)
-        function(*map(_pointer, arguments), ctypes.c_int(torch.get_num_threads()))
+        words = (*map(_pointer, arguments), ctypes.c_int(torch.get_num_threads()))
+        if torch._C._autograd._profiler_enabled():
+            with record_function(name):
+                function(*words)
+        else:
+            function(*words)
 
     def call_typed(self, name: str, dtype: torch.dtype, *arguments: Any) -> None:
         """Call the form of a function that exists for `dtype`."""

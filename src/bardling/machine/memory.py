@@ -18,6 +18,20 @@ def free_bytes() -> int | None:
     return int(found[1]) * 1024 if found else None
 
 
+def ran_out(error: BaseException) -> bool:
+    """Tell whether an error says that there was no memory left, on whatever device."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool({"MemoryError", "OutOfMemoryError"} & kinds) or "can't allocate memory" in str(
+        error
+    )
+
+
+def most_bytes() -> int:
+    """Return the most main memory that this process has had, or 0 where nobody tells."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", kernel_text("/proc/self/status"), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 

@@ -1,0 +1,1 @@
+"""How fast things are here: what `bardling bench` prints and `benchmarks/` compares with peers."""
