@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -61,15 +62,16 @@ WRITERS = {
 SIZES = {"1M": (4, 128), "7M": (6, 320), "25M": (8, 512), "85M": (12, 768)}
 CONTEXTS = (64, 256, 1024)
 ROW_TOKENS = 2048  # of a batch in the table of sizes
+PARAMETERS: dict[str, int] = {}
+"""Of the models that were built last, to be printed."""
 PEAK = """
-import sys, runpy
+import sys
 sys.path.insert(0, {here!r})
 import versus
 from pathlib import Path
+step = {call}
 for _ in range(3):
-    step = versus.{call}
-    for _ in range(3): step()
-    break
+    step()
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 
@@ -89,6 +91,7 @@ def ours(
 ) -> Callable[[], object]:
     """Return our training step at a recipe."""
     model = classic(vocab_size=65, dropout=dropout, bias=False, qkv_bias=False, **sizes)
+    PARAMETERS["ours"] = count_parameters(model).total
     config = RunConfig(
         model=model,
         optimizer=AdamW(beta2=0.99),
@@ -105,13 +108,15 @@ def nanogpt(
     """Return nanoGPT's training step, as its train.py takes it on a CPU."""
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    theirs = importlib.import_module("model")
     torch.manual_seed(0)
-    model = theirs.GPT(theirs.GPTConfig(vocab_size=65, dropout=dropout, bias=False, **sizes))
-    optimizer = model.configure_optimizers(1e-1, 1e-3, (0.9, 0.99), "cpu")
+    with redirect_stdout(sys.stderr):  # it tells its sizes
+        theirs = importlib.import_module("model")
+        model = theirs.GPT(theirs.GPTConfig(vocab_size=65, dropout=dropout, bias=False, **sizes))
+        optimizer = model.configure_optimizers(1e-1, 1e-3, (0.9, 0.99), "cpu")
     tokens = np.random.default_rng(0).integers(0, 65, 200_000).astype(np.uint16)
     block = sizes["block_size"]
     model.train()
+    PARAMETERS["nanoGPT"] = sum(parameter.numel() for parameter in model.parameters())
 
     def step() -> None:
         starts = torch.randint(len(tokens) - block, (batch_size,))
@@ -144,6 +149,7 @@ def training(folder: str | None, seconds: float) -> None:
             }
             say(
                 f"training, {name}, batch {batch_size}, dropout {dropout:g}",
+                parameters=dict(PARAMETERS),
                 tokens_per_second=rates,
                 **ratios,
             )
@@ -153,11 +159,13 @@ def memory(folder: str | None) -> None:
     """Compare the most memory that a process takes for some steps."""
     here = str(Path(__file__).parent)
     for name, (sizes, batch_size, dropouts) in RECIPES.items():
-        calls = {"bf16": f"ours({sizes}, {batch_size}, {dropouts[-1]}, 'bf16')"}
+        calls = {"bf16": f"versus.ours({sizes}, {batch_size}, {dropouts[-1]}, 'bf16')"}
         if folder is not None:
-            calls["nanoGPT fp32"] = f"nanogpt({folder!r}, {sizes}, {batch_size}, {dropouts[-1]})"
+            calls["nanoGPT fp32"] = (
+                f"versus.nanogpt({folder!r}, {sizes}, {batch_size}, {dropouts[-1]})"
+            )
         peaks = {k: _output(PEAK.format(here=here, call=call)) / 1024 for k, call in calls.items()}
-        bare = _output(PEAK.format(here=here, call="torch.zeros(1).add")) / 1024
+        bare = _output(PEAK.format(here=here, call="dict")) / 1024
         found = {k: round(peak) for k, peak in peaks.items()}
         share = {"ratio": round(peaks["bf16"] / peaks["nanoGPT fp32"], 2)} if folder else {}
         say(f"memory, {name}, MiB", **found, imports_alone=round(bare), **share)

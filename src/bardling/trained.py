@@ -37,6 +37,8 @@ class Run:
     tokenizer: Tokenizer
     weights: WeightForm = "fp32"
     """The form in which generation reads the weights of the model."""
+    n_draft: int = 0
+    """Tokens that are guessed and read at once where one text is written; 0 guesses none."""
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the run's log, one record a line of metrics.jsonl."""
@@ -102,6 +104,7 @@ class Run:
             seed=seed,
             stop=stop,
             weights=self.weights,
+            n_draft=self.n_draft,
         )
 
     def stream(
@@ -125,6 +128,7 @@ class Run:
             seed=seed,
             stop=stop,
             weights=self.weights,
+            n_draft=self.n_draft,
         )
         return (piece for _, piece in pieces)
 
@@ -152,13 +156,15 @@ def load(
     checkpoint: str = "best",
     *,
     weights: WeightForm = "fp32",
+    n_draft: int = 0,
     note: Note = warn,
 ) -> Run:
     """Return the run in `folder` (a path, or a name in ./runs) at a checkpoint.
 
     `checkpoint` is `best`, `last` or a step; `folder` may be a checkpoint's own. When the best or
     the last is damaged, the next newest is used and `note` told (a Python warning by default).
-    Generation reads the weights as `weights` says: bf16 and int8 are quicker for large models.
+    Generation reads the weights as `weights` says, where bf16 and int8 are quicker for large
+    models, and `n_draft` guesses at once, which is quicker for texts that repeat themselves.
     Raises `CheckpointError` when there is none, or when a step that was named is damaged.
     """
     path = Path(folder)
@@ -174,4 +180,5 @@ def load(
         model=loaded.build_model(),
         tokenizer=loaded.tokenizer,
         weights=weights,
+        n_draft=n_draft,
     )

@@ -45,6 +45,9 @@ class GenerateArguments:
     """End a text before any of these."""
     weights: Literal["fp32", "bf16", "int8"] = "fp32"
     """Read the weights so; the short forms are quicker for large models and differ a little."""
+    draft: int = 0
+    """Guess so many tokens by what was written before and read them at once: the same text,
+    sooner where it repeats itself and the model is large."""
     checkpoint: str = "best"
     """best, last, a step, or all."""
     output: File = None
@@ -78,7 +81,9 @@ def run(argv: Sequence[str]) -> int:
     everything = arguments.checkpoint == "all"
     choices = [str(step) for step in folder.steps()] if everything else [arguments.checkpoint]
     for number, choice in enumerate(choices):
-        loaded = bardling.load(folder.path, choice, weights=arguments.weights, note=complain)
+        loaded = bardling.load(
+            folder.path, choice, weights=arguments.weights, n_draft=arguments.draft, note=complain
+        )
         writer = Writer(arguments, loaded, several=len(choices) * len(points) > 1)
         combinations = [
             Combination(step=loaded.step, temperature=temperature, top_k=top_k, top_p=top_p)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bardling.errors import GenerationError
 from bardling.generation.sampling import Greedy, Sample
-from bardling.kernels.decoder import Decoder, WeightForm, open_decoder
+from bardling.kernels.decoder import MOST_AT_ONCE, Decoder, WeightForm, open_decoder
 from bardling.machine.randomness import stream
 from bardling.model.cache import NO_CACHE, Cache, KVCache
 from bardling.model.gpt import GPT
@@ -33,10 +33,10 @@ def _last_logits(
     model: GPT, ids: Int64[Tensor, "batch time"], cache: Cache
 ) -> Float[Tensor, "batch vocab"]:
     """Read `ids` and return the logits after the last."""
-    return _checked(model.output(model.hidden(ids, cache=cache)[:, -1]).cpu())  # draws are there
+    return finite(model.output(model.hidden(ids, cache=cache)[:, -1]).cpu())  # draws are there
 
 
-def _checked(logits: Float[Tensor, "batch vocab"]) -> Float[Tensor, "batch vocab"]:
+def finite(logits: Float[Tensor, "batch vocab"]) -> Float[Tensor, "batch vocab"]:
     """Return the logits; without a finite one nothing can follow."""
     if not logits.amax(dim=-1).isfinite().all():
         raise GenerationError(
@@ -102,8 +102,8 @@ class CachedContext(RecomputedContext):
             self.cache.clear()
             self.start = start
         unread = self.ids[:, start + self.cache.length :]
-        if self.decoder is not None and unread.shape[1] == 1:
-            return _checked(self.decoder.step(unread, self.cache))
+        if self.decoder is not None and unread.shape[1] <= MOST_AT_ONCE:
+            return finite(self.decoder.step(unread, self.cache))
         return _last_logits(self.model, unread, self.cache)
 
     def select(self, rows: Int64[Tensor, " chosen"]) -> None:

@@ -15,7 +15,8 @@ from bardling.errors import GenerationError
 from bardling.generation.beam import beam_search
 from bardling.generation.decode import decode
 from bardling.generation.sampling import Beam, Strategy
-from bardling.kernels.decoder import WeightForm
+from bardling.generation.speculation import decode_ahead
+from bardling.kernels.decoder import MOST_AT_ONCE, WeightForm, open_decoder
 from bardling.model.gpt import GPT
 from bardling.text.tokenizer import Tokenizer
 
@@ -114,11 +115,18 @@ def stream_texts(
     seed: int = 0,
     stop: Sequence[str] = (),
     weights: WeightForm = "fp32",
+    n_draft: int = 0,
 ) -> Iterator[tuple[int, str]]:
     """Yield (sample, piece of its text) as the pieces become certain.
 
-    Sample i draws from `seed + i`. With `Beam`, the samples are the best hypotheses in order.
+    Sample i draws from `seed + i`. With `Beam`, the samples are the best hypotheses in order. One
+    sample is written with `n_draft` guesses read at once (generation/speculation.py), which changes
+    nothing but the time.
     """
+    if not 0 <= n_draft < MOST_AT_ONCE:
+        raise GenerationError(
+            f"{n_draft} tokens were to be guessed; 0 to {MOST_AT_ONCE - 1} can be"
+        )
     if max_new_tokens < 0 or not 1 <= num_samples <= MAX_SAMPLES:
         raise GenerationError(
             f"{max_new_tokens} new tokens for {num_samples} samples were asked for; there must be "
@@ -133,14 +141,15 @@ def stream_texts(
         yield from _write_whole(rows, tokenizer, stop)
         return
     writers = [_Writer(tokenizer, stop) for _ in range(num_samples)]
-    steps = decode(
-        model,
-        torch.tensor([prompt.ids] * num_samples),
-        strategy,
-        max_new_tokens=max_new_tokens,
-        seeds=[seed + sample for sample in range(num_samples)],
-        weights=weights,
-    )
+    ids, seeds = torch.tensor([prompt.ids] * num_samples), range(seed, seed + num_samples)
+    ahead = open_decoder(model, weights) if n_draft and num_samples == 1 else None
+    if ahead is None:
+        steps = decode(
+            model, ids, strategy, max_new_tokens=max_new_tokens, seeds=[*seeds], weights=weights
+        )
+    else:
+        settings = {"max_new_tokens": max_new_tokens, "seed": seed, "n_draft": n_draft}
+        steps = decode_ahead(model, ahead, ids, strategy, **settings)
     for tokens in steps:
         for sample, (writer, token) in enumerate(zip(writers, tokens.tolist(), strict=True)):
             if not writer.done and (piece := writer.take(token)):
@@ -185,6 +194,7 @@ def generate_texts(
     seed: int = 0,
     stop: Sequence[str] = (),
     weights: WeightForm = "fp32",
+    n_draft: int = 0,
 ) -> list[str]:
     """Return the whole text of every sample; the prompt itself is not repeated."""
     texts = [""] * num_samples
@@ -198,6 +208,7 @@ def generate_texts(
         seed=seed,
         stop=stop,
         weights=weights,
+        n_draft=n_draft,
     ):
         texts[sample] += piece
     return texts

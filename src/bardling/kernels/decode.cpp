@@ -1,4 +1,4 @@
-// One token more for each sequence: the whole model in one call, reading every weight once.
+// Some tokens more for each sequence: the whole model in one call, reading every weight once.
 //
 // Matrices are read in the form they are stored in, float, bf16, or int8 with a factor for each
 // row, and multiplied in float. A null pointer stands for what is absent. Threads are started once
@@ -156,13 +156,24 @@ static void turn(const Model& m, float* x, int64_t position) {
     }
 }
 
-// One head of one sequence: its query against all keys, and the mixture of the values.
-static void attend(const Model& m, const Layer& l, int64_t s, int64_t head, int64_t position,
+struct Step {  // `span` tokens of each of `count` sequences, from `position` on
+    const int64_t* tokens;
+    float* logits;  // of the last token of each, or of all
+    int64_t count, span, position, all;
+
+    int64_t rows() const { return count * span; }
+    int64_t sequence(int64_t row) const { return row / span; }
+    int64_t place(int64_t row) const { return position + row % span; }
+};
+
+// One head of one token: its query against all keys up to it, and the mixture of the values.
+static void attend(const Model& m, const Layer& l, const Step& step, int64_t row, int64_t head,
                    float* scores) {
     const int64_t kv = head / (m.heads / m.kv_heads), n = m.channels;
+    const int64_t s = step.sequence(row), position = step.place(row);
     const float* keys = l.keys + (s * m.kv_heads + kv) * m.block * n;
     const float* values = l.values + (s * m.kv_heads + kv) * m.block * n;
-    float *query = m.query + (s * m.heads + head) * n, *out = m.mixed + (s * m.heads + head) * n;
+    float *query = m.query + (row * m.heads + head) * n, *out = m.mixed + (row * m.heads + head) * n;
     normalise(l.query_norm, query, query, n);
     turn(m, query, position);
     float top = -INFINITY, sum = 0.0f;
@@ -188,10 +199,11 @@ static void attend(const Model& m, const Layer& l, int64_t s, int64_t head, int6
     }
 }
 
-// Bring the new keys and values of one sequence and head into the cache.
-static void remember(const Model& m, const Layer& l, int64_t s, int64_t kv, int64_t position) {
-    const int64_t n = m.channels, head = s * m.kv_heads + kv;
-    float *key = m.new_keys + head * n, *value = m.new_values + head * n;
+// Bring the new keys and values of one token and head into the cache.
+static void remember(const Model& m, const Layer& l, const Step& step, int64_t row, int64_t kv) {
+    const int64_t n = m.channels, head = step.sequence(row) * m.kv_heads + kv;
+    const int64_t position = step.place(row), from = (row * m.kv_heads + kv) * n;
+    float *key = m.new_keys + from, *value = m.new_values + from;
     normalise(l.key_norm, key, key, n);
     turn(m, key, position);
     for (int64_t c = 0; c < n; c++) l.keys[(head * n + c) * m.block + position] = key[c];
@@ -208,14 +220,15 @@ static inline float bend(int64_t kind, float x) {
 #define EACH(i, n) _Pragma("omp for schedule(static)") for (int64_t i = 0; i < (n); i++)
 #define MEET _Pragma("omp barrier")
 
-static void attention(const Model& m, const Layer& l, int64_t count, int64_t position) {
+static void attention(const Model& m, const Layer& l, const Step& step) {
+    const int64_t count = step.rows();
     times(l.query, m.normed, m.query, count);
     times(l.key, m.normed, m.new_keys, count);
     times(l.value, m.normed, m.new_values, count);
     MEET;
-    EACH(i, count * m.kv_heads) remember(m, l, i / m.kv_heads, i % m.kv_heads, position);
+    EACH(i, count * m.kv_heads) remember(m, l, step, i / m.kv_heads, i % m.kv_heads);
     float* scores = m.scores + omp_get_thread_num() * m.block;
-    EACH(i, count * m.heads) attend(m, l, i / m.heads, i % m.heads, position, scores);
+    EACH(i, count * m.heads) attend(m, l, step, i / m.heads, i % m.heads, scores);
     times(l.output, m.mixed, m.change, count);
     MEET;
 }
@@ -242,32 +255,34 @@ static void add_norm(const Model& m, const Norm& next, int64_t count) {
     }
 }
 
-struct Step {  // one token for each of `count` sequences, all at one position
-    const int64_t* tokens;
-    float* logits;
-    int64_t count, position;
-};
-
 extern "C" void decode_step(const Model* model, const Step* step, int threads) {
     const Model& m = *model;
-    const auto [tokens, logits, count, position] = *step;
+    const int64_t rows = step->rows();
 #pragma omp parallel num_threads(threads)
     {
-        EACH(s, count) {
-            float* x = m.stream + s * m.width;
-            for (int64_t c = 0; c < m.width; c++)
-                x[c] = m.embedding[tokens[s] * m.width + c] +
-                       (m.places ? m.places[position * m.width + c] : 0.0f);
+        EACH(r, rows) {
+            float* x = m.stream + r * m.width;
+            const float *token = m.embedding + step->tokens[r] * m.width,
+                        *place = m.places ? m.places + step->place(r) * m.width : nullptr;
+            for (int64_t c = 0; c < m.width; c++) x[c] = token[c] + (place ? place[c] : 0.0f);
             normalise(m.n_layer ? m.layers[0].before_attention : m.final_norm, x,
-                      m.normed + s * m.width, m.width);
+                      m.normed + r * m.width, m.width);
         }
         for (int64_t i = 0; i < m.n_layer; i++) {
             const Layer& l = m.layers[i];
-            attention(m, l, count, position);
-            add_norm(m, l.before_feedforward, count);
-            feed_forward(m, l, count);
-            add_norm(m, i + 1 < m.n_layer ? m.layers[i + 1].before_attention : m.final_norm, count);
+            attention(m, l, *step);
+            add_norm(m, l.before_feedforward, rows);
+            feed_forward(m, l, rows);
+            add_norm(m, i + 1 < m.n_layer ? m.layers[i + 1].before_attention : m.final_norm, rows);
         }
-        times(m.output, m.normed, logits, count);
+        if (step->all) {
+            times(m.output, m.normed, step->logits, rows);
+        } else {
+            EACH(s, step->count) {
+                const float* last = m.normed + ((s + 1) * step->span - 1) * m.width;
+                std::copy(last, last + m.width, m.change + s * m.width);
+            }
+            times(m.output, m.change, step->logits, step->count);
+        }
     }
 }

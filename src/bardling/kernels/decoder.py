@@ -1,4 +1,4 @@
-"""One token more for each sequence, by one call of C++ that reads every weight once.
+"""Some tokens more for each sequence, by one call of C++ that reads every weight once.
 
 What a small model spends on a token is mostly the way there: dozens of operations of which each
 does next to nothing. `Decoder` hands the whole step to decode.cpp, on the weights and the cache
@@ -24,6 +24,8 @@ WeightForm = Literal["fp32", "bf16", "int8"]
 FORMS: dict[str, int] = {"fp32": 0, "bf16": 1, "int8": 2}
 BENDS = {"relu": 0, "gelu": 1, "gelu_tanh": 2, "gelu_sigmoid": 3, "swiglu": 4}
 INT8_LARGEST = 127
+MOST_AT_ONCE = 32
+"""Tokens of a sequence that are read in one step; torch is the quicker reader of many."""
 
 
 def _fields(kind: Any, *names: str) -> list[tuple[str, Any]]:
@@ -69,7 +71,7 @@ class _Model(ctypes.Structure):
 class _Step(ctypes.Structure):
     _fields_ = [
         *_fields(ctypes.c_void_p, "tokens", "logits"),
-        *_fields(ctypes.c_int64, "count", "position"),
+        *_fields(ctypes.c_int64, "count", "span", "position", "all"),
     ]
 
 
@@ -89,18 +91,28 @@ class Decoder:
         self._keys: Tensor | None = None
 
     def step(
-        self, tokens: Int64[Tensor, "batch 1"], cache: KVCache
+        self, tokens: Int64[Tensor, "batch time"], cache: KVCache
     ) -> Float[Tensor, "batch vocab"]:
-        """Read one token of each sequence into the cache and return the logits after it."""
-        batch = len(tokens)
+        """Read a few tokens of each sequence into the cache; return the logits after the last."""
+        return self._read(tokens, cache, everywhere=False)
+
+    def read(
+        self, tokens: Int64[Tensor, "batch time"], cache: KVCache
+    ) -> Float[Tensor, "batch time vocab"]:
+        """Read a few tokens of each sequence into the cache; return the logits after each."""
+        return self._read(tokens, cache, everywhere=True).view(*tokens.shape, -1)
+
+    def _read(self, tokens: Tensor, cache: KVCache, *, everywhere: bool) -> Tensor:
+        batch, span = tokens.shape
         self._check(tokens, cache)
         if self._keys is not cache.layers[0].keys:
-            self._enter(cache, batch)
-        logits = torch.empty(batch, self.config.vocab_size)
-        tokens = tokens.contiguous()
-        step = _Step(tokens.data_ptr(), logits.data_ptr(), batch, cache.length)
+            self._enter(cache, batch * MOST_AT_ONCE)
+        rows = batch * span if everywhere else batch
+        logits, tokens = torch.empty(rows, self.config.vocab_size), tokens.contiguous()
+        places = tokens.data_ptr(), logits.data_ptr()
+        step = _Step(*places, batch, span, cache.length, everywhere)
         self.lib.call("decode_step", self._model, step)
-        cache.advance(1)
+        cache.advance(span)
         return logits
 
     def _check(self, tokens: Tensor, cache: KVCache) -> None:
@@ -111,20 +123,22 @@ class Decoder:
                 f"token {int(largest if least >= 0 else least)} is none of the model's "
                 f"{self.config.vocab_size}"
             )
-        if cache.length >= self.config.block_size:
+        if tokens.shape[1] > MOST_AT_ONCE:
+            raise GenerationError(f"{tokens.shape[1]} tokens at once; it reads {MOST_AT_ONCE}")
+        if cache.length + tokens.shape[1] > self.config.block_size:
             raise GenerationError(f"the cache is full: it holds {self.config.block_size} tokens")
 
-    def _enter(self, cache: KVCache, batch: int) -> None:
-        """Read and write another cache from now on."""
+    def _enter(self, cache: KVCache, rows: int) -> None:
+        """Read and write another cache from now on, at most so many tokens at once."""
         for layer, stored in zip(self._layers, cache.layers, strict=True):
             layer.keys, layer.values = stored.keys.data_ptr(), stored.values.data_ptr()
         config, model = self.config, self._model
         kv_width = config.kv_heads * config.head_width
         sizes = {
-            **dict.fromkeys(("stream", "normed", "change"), batch * config.n_embd),
-            **dict.fromkeys(("query", "mixed"), batch * config.attention_width),
-            **dict.fromkeys(("new_keys", "new_values"), batch * kv_width),
-            **dict.fromkeys(("inner", "gates"), batch * config.feedforward_width),
+            **dict.fromkeys(("stream", "normed", "change"), rows * config.n_embd),
+            **dict.fromkeys(("query", "mixed"), rows * config.attention_width),
+            **dict.fromkeys(("new_keys", "new_values"), rows * kv_width),
+            **dict.fromkeys(("inner", "gates"), rows * config.feedforward_width),
             "scores": torch.get_num_threads() * config.block_size,
         }
         self._room = torch.zeros(sum(sizes.values()))
