@@ -95,7 +95,7 @@ static void softmax_forward(const Shape& h, const Drop& drop, T* scores, T* drop
     ROWS for (int64_t r = 0; r < h.batch * h.heads * h.time; r++) {
         const int64_t query = r % h.time, head = r / h.time % h.heads;
         T* __restrict s = scores + r * h.time;
-        std::vector<float> e(query + 1);
+        float* e = row_room(h.time);
         float top = -INFINITY, sum = 0.0f;
         TOP(top) for (int64_t k = 0; k <= query; k++) {
             e[k] = get(s[k]) * h.scale;

@@ -54,6 +54,13 @@ static inline float normal(float x) {
 // and a run that has diverged would go on without a gradient.
 static inline float inverse_root(float x) { return x < INFINITY ? 1.0f / std::sqrt(x) : NAN; }
 
+// Room for a row that each thread keeps, since asking for memory costs as much as a short row.
+static inline float* row_room(size_t n) {
+    static thread_local std::vector<float> room;
+    if (room.size() < n) room.resize(n);
+    return room.data();
+}
+
 // The hash of model/dropout.py, bit for bit.
 static inline uint32_t mix(uint32_t x) {
     x ^= x >> 16;

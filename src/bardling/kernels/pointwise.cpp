@@ -113,7 +113,7 @@ static void cross_entropy(const Grid& g, T* logits, const int64_t* targets, floa
             WIDE for (int64_t c = 0; c < g.width; c++) put(row[c], 0.0f);
             continue;
         }
-        std::vector<float> e(g.width);
+        float* e = row_room(g.width);
         float top = -INFINITY, sum = 0.0f;
         TOP(top) for (int64_t c = 0; c < g.width; c++) {
             e[c] = get(row[c]);

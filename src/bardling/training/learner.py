@@ -57,6 +57,8 @@ class Learner:
     """A `BatchLoss`, compiled or not."""
     scale: torch.amp.GradScaler
     machine: Machine
+    parameters: tuple[nn.Parameter, ...]
+    """Those of the model, found once: looking for them in it takes as long as a small layer."""
 
     def backward(self, batch: Batch, n_targets: int) -> Tensor:
         """Add the gradient of a batch's loss per target; return that loss, without gradient."""
@@ -81,4 +83,5 @@ def build_learner(
         loss=BatchLoss(model, objective, machine),
         scale=loss_scale(machine.device, machine.precision),
         machine=machine,
+        parameters=tuple(model.parameters()),
     )

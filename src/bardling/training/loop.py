@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
+from torch import nn
 
 from bardling.data.batches import Batch
 from bardling.errors import TrainingDiverged
-from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner
 from bardling.training.plan import Plan
@@ -43,7 +43,7 @@ def training_steps(
     for step in range(start_step, plan.total_steps):
         lr = learner.optimizers.set_lr_fraction(lr_fraction_of_step(config, step, plan))
         loss, n_tokens = _accumulate(learner, batches, step, config)
-        grad_norm = _clip(learner.model, config.clip_norm)
+        grad_norm = _clip(learner.parameters, config.clip_norm)
         scale = learner.scale.get_scale()
         applied = math.isfinite(loss) and math.isfinite(grad_norm)
         if applied:
@@ -80,7 +80,7 @@ def _accumulate(
     parts = [batches(step, r) for r in _parts(team.rows(config.batch_size), config.accumulate)]
     n_targets = int(team.total(sum(part.n_targets for part in parts)))
     losses = [learner.backward(part, n_targets) for part in parts]
-    team.add_gradients(learner.model.parameters())
+    team.add_gradients(learner.parameters)
     learner.unscale()
     return team.total(sum(loss.item() for loss in losses)), n_targets
 
@@ -91,7 +91,10 @@ def _parts(rows: range, n_parts: int) -> Sequence[range]:
     return [rows[start:stop] for start, stop in pairwise(cuts)]
 
 
-def _clip(model: GPT, clip_norm: float) -> float:
+def _clip(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
     """Shorten the gradient to `clip_norm` (0: leave it) and return its length before."""
-    limit = clip_norm if clip_norm > 0 else math.inf
-    return torch.nn.utils.clip_grad_norm_(model.parameters(), limit).item()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    length = norm.item()
+    if 0 < clip_norm < length:  # most steps are short enough, and need no pass over the gradient
+        torch.nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
+    return length
