@@ -3,19 +3,7 @@
 // Matrices are read in the form they are stored in, float, bf16, or int8 with a factor for each
 // row, and multiplied in float. A null pointer stands for what is absent. Threads are started once
 // a token; between the stages of a layer they only wait for each other.
-#include <omp.h>
-
-#include <algorithm>
-
-#include "common.h"
-
-enum Form { FLOAT, BF16, INT8 };
-
-struct Matrix {
-    const void* weights;  // [rows columns]
-    const float *factors, *bias;
-    int64_t rows, columns, form;
-};
+#include "multiply.h"
 
 struct Norm {
     const float *weight, *bias;
@@ -42,92 +30,10 @@ struct Model {
     float *new_keys, *new_values;              // [sequence kv_head channel]
     float *inner, *gates;                      // [sequence inner width]
     float* scores;                             // [thread block]
+    Lanes* turned;                             // [16 sequences, widest input, sequence]
 };
 
 enum Bend { RELU, GELU, GELU_TANH, GELU_SIGMOID, SWIGLU };
-
-static inline float get(int8_t x) { return float(x); }
-
-static inline float finish(const Matrix& m, int64_t row, float sum) {
-    return sum * (m.factors ? m.factors[row] : 1.0f) + (m.bias ? m.bias[row] : 0.0f);
-}
-
-// y = W x + b for some rows of W and all sequences, four rows at a time.
-template <class W>
-static void rows_times(const Matrix& m, const W* weights, const float* x, float* y, int64_t count,
-                       int64_t first, int64_t last) {
-    const int64_t n = m.columns;
-    for (int64_t r = first; r < last; r += 4) {
-        const int64_t many = std::min<int64_t>(4, last - r);
-        const W* w[4];
-        for (int64_t i = 0; i < 4; i++) w[i] = weights + (r + std::min(i, many - 1)) * n;
-        for (int64_t s = 0; s < count; s++) {
-            const float* in = x + s * n;
-            float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
-            SUM(a, b, c, d) for (int64_t k = 0; k < n; k++) {
-                a += get(w[0][k]) * in[k];
-                b += get(w[1][k]) * in[k];
-                c += get(w[2][k]) * in[k];
-                d += get(w[3][k]) * in[k];
-            }
-            const float sums[4] = {a, b, c, d};
-            for (int64_t i = 0; i < many; i++) y[s * m.rows + r + i] = finish(m, r + i, sums[i]);
-        }
-    }
-}
-
-// The same for many sequences: their numbers side by side in one vector, so nothing is summed
-// across it. `turned` takes x with columns before sequences.
-typedef float Lanes __attribute__((vector_size(64)));
-typedef float UnalignedLanes __attribute__((vector_size(64), aligned(4), may_alias));
-static const int64_t LANES = 16;
-
-template <class W>
-static void rows_times_lanes(const Matrix& m, const W* weights, const float* x, float* y,
-                             int64_t count, int64_t first, int64_t last) {
-    const int64_t n = m.columns;
-    std::vector<Lanes> turned(n);
-    for (int64_t s = 0; s < count; s += LANES) {
-        const int64_t many = std::min(LANES, count - s);
-        for (int64_t k = 0; k < n; k++)
-            for (int64_t i = 0; i < many; i++) turned[k][i] = x[(s + i) * n + k];
-        for (int64_t r = first; r < last; r += 4) {
-            const int64_t some = std::min<int64_t>(4, last - r);
-            const W* w[4];
-            for (int64_t i = 0; i < 4; i++) w[i] = weights + (r + std::min(i, some - 1)) * n;
-            Lanes a = {}, b = {}, c = {}, d = {};
-            for (int64_t k = 0; k < n; k++) {
-                a += get(w[0][k]) * turned[k];
-                b += get(w[1][k]) * turned[k];
-                c += get(w[2][k]) * turned[k];
-                d += get(w[3][k]) * turned[k];
-            }
-            const Lanes sums[4] = {a, b, c, d};
-            for (int64_t i = 0; i < some; i++)
-                for (int64_t j = 0; j < many; j++)
-                    y[(s + j) * m.rows + r + i] = finish(m, r + i, sums[i][j]);
-        }
-    }
-}
-
-template <class W>
-static void share(const Matrix& m, const float* x, float* y, int64_t count, int64_t first,
-                  int64_t last) {
-    const auto* weights = (const W*)m.weights;
-    if (count < LANES / 4)
-        rows_times(m, weights, x, y, count, first, last);
-    else
-        rows_times_lanes(m, weights, x, y, count, first, last);
-}
-
-// This thread's share of y = W x + b.
-static void times(const Matrix& m, const float* x, float* y, int64_t count) {
-    const int64_t groups = (m.rows + 3) / 4, t = omp_get_thread_num(), n = omp_get_num_threads();
-    const int64_t first = groups * t / n * 4, last = std::min(m.rows, groups * (t + 1) / n * 4);
-    if (m.form == FLOAT) share<float>(m, x, y, count, first, last);
-    if (m.form == BF16) share<bf16>(m, x, y, count, first, last);
-    if (m.form == INT8) share<int8_t>(m, x, y, count, first, last);
-}
 
 static void normalise(const Norm& norm, const float* x, float* y, int64_t n) {
     if (!norm.weight) {
@@ -188,9 +94,8 @@ static void attend(const Model& m, const Layer& l, const Step& step, int64_t row
     int64_t c = 0;
     for (; c + LANES <= n; c += LANES) {
         Lanes mixed = {};
-        for (int64_t k = 0; k <= position; k++)
-            mixed += scores[k] * *(const UnalignedLanes*)(values + k * n + c);
-        *(UnalignedLanes*)(out + c) = mixed * share;
+        for (int64_t k = 0; k <= position; k++) mixed += scores[k] * lanes(values + k * n + c);
+        *(Floats*)(out + c) = mixed * share;
     }
     for (; c < n; c++) {
         float mixed = 0.0f;
@@ -214,44 +119,57 @@ static inline float bend(int64_t kind, float x) {
     if (kind == RELU) return x > 0.0f ? x : 0.0f;
     if (kind == GELU) return x * normal(x);
     if (kind == GELU_TANH) return x * sigmoid(1.5957691216f * (x + 0.044715f * x * x * x));
-    return x * sigmoid(kind == GELU_SIGMOID ? 1.702f * x : x);
+    return x * sigmoid(1.702f * x);
 }
 
-#define EACH(i, n) _Pragma("omp for schedule(static)") for (int64_t i = 0; i < (n); i++)
-#define MEET _Pragma("omp barrier")
+// This thread's share of what lies between the products of the feed-forward layer. The kind is a
+// constant in each loop, so that the loop is vectors.
+static void bend_all(const Model& m, int64_t n) {
+    const int64_t t = omp_get_thread_num(), threads = omp_get_num_threads();
+    const int64_t first = n * t / threads, last = n * (t + 1) / threads;
+    float* __restrict x = m.inner;
+    const float* __restrict gate = m.gates;
+    if (m.bend == SWIGLU)
+        WIDE for (int64_t i = first; i < last; i++) x[i] *= gate[i] * sigmoid(gate[i]);
+    if (m.bend == RELU) WIDE for (int64_t i = first; i < last; i++) x[i] = bend(RELU, x[i]);
+    if (m.bend == GELU) WIDE for (int64_t i = first; i < last; i++) x[i] = bend(GELU, x[i]);
+    if (m.bend == GELU_TANH)
+        WIDE for (int64_t i = first; i < last; i++) x[i] = bend(GELU_TANH, x[i]);
+    if (m.bend == GELU_SIGMOID)
+        WIDE for (int64_t i = first; i < last; i++) x[i] = bend(GELU_SIGMOID, x[i]);
+}
 
 static void attention(const Model& m, const Layer& l, const Step& step) {
-    const int64_t count = step.rows();
-    times(l.query, m.normed, m.query, count);
-    times(l.key, m.normed, m.new_keys, count);
-    times(l.value, m.normed, m.new_values, count);
+    const int64_t rows = step.rows();
+    const Input normed = prepare(m.turned, m.normed, m.width, rows);
+    times(l.query, normed, m.query);
+    times(l.key, normed, m.new_keys);
+    times(l.value, normed, m.new_values);
     MEET;
-    EACH(i, count * m.kv_heads) remember(m, l, step, i / m.kv_heads, i % m.kv_heads);
+    EACH(i, rows * m.kv_heads) remember(m, l, step, i / m.kv_heads, i % m.kv_heads);
     float* scores = m.scores + omp_get_thread_num() * m.block;
-    EACH(i, count * m.heads) attend(m, l, step, i / m.heads, i % m.heads, scores);
-    times(l.output, m.mixed, m.change, count);
+    EACH(i, rows * m.heads) attend(m, l, step, i / m.heads, i % m.heads, scores);
+    times(l.output, prepare(m.turned, m.mixed, l.output.columns, rows), m.change);
     MEET;
 }
 
-static void feed_forward(const Model& m, const Layer& l, int64_t count) {
-    times(l.up, m.normed, m.inner, count);
-    if (m.bend == SWIGLU) times(l.gate, m.normed, m.gates, count);
+static void feed_forward(const Model& m, const Layer& l, int64_t rows) {
+    const Input normed = prepare(m.turned, m.normed, m.width, rows);
+    times(l.up, normed, m.inner);
+    if (m.bend == SWIGLU) times(l.gate, normed, m.gates);
     MEET;
-    if (m.bend == SWIGLU) {
-        EACH(i, count * l.up.rows) m.inner[i] *= m.gates[i] * sigmoid(m.gates[i]);
-    } else {
-        EACH(i, count * l.up.rows) m.inner[i] = bend(m.bend, m.inner[i]);
-    }
-    times(l.down, m.inner, m.change, count);
+    bend_all(m, rows * l.up.rows);
+    MEET;
+    times(l.down, prepare(m.turned, m.inner, l.down.columns, rows), m.change);
     MEET;
 }
 
 // Add what a sublayer made to the stream, and normalise that for the next one.
-static void add_norm(const Model& m, const Norm& next, int64_t count) {
-    EACH(s, count) {
-        float* x = m.stream + s * m.width;
-        for (int64_t c = 0; c < m.width; c++) x[c] += m.change[s * m.width + c];
-        normalise(next, x, m.normed + s * m.width, m.width);
+static void add_norm(const Model& m, const Norm& next, int64_t rows) {
+    EACH(r, rows) {
+        float* x = m.stream + r * m.width;
+        for (int64_t c = 0; c < m.width; c++) x[c] += m.change[r * m.width + c];
+        normalise(next, x, m.normed + r * m.width, m.width);
     }
 }
 
@@ -276,13 +194,13 @@ extern "C" void decode_step(const Model* model, const Step* step, int threads) {
             add_norm(m, i + 1 < m.n_layer ? m.layers[i + 1].before_attention : m.final_norm, rows);
         }
         if (step->all) {
-            times(m.output, m.normed, step->logits, rows);
+            times(m.output, prepare(m.turned, m.normed, m.width, rows), step->logits);
         } else {
             EACH(s, step->count) {
                 const float* last = m.normed + ((s + 1) * step->span - 1) * m.width;
                 std::copy(last, last + m.width, m.change + s * m.width);
             }
-            times(m.output, m.change, step->logits, step->count);
+            times(m.output, prepare(m.turned, m.change, m.width, step->count), step->logits);
         }
     }
 }

@@ -24,6 +24,8 @@ WeightForm = Literal["fp32", "bf16", "int8"]
 FORMS: dict[str, int] = {"fp32": 0, "bf16": 1, "int8": 2}
 BENDS = {"relu": 0, "gelu": 1, "gelu_tanh": 2, "gelu_sigmoid": 3, "swiglu": 4}
 INT8_LARGEST = 127
+LANES = 16
+"""Sequences in a vector of decode.cpp, whose memory begins at multiples of 64 bytes."""
 MOST_AT_ONCE = 32
 """Tokens of a sequence that are read in one step; torch is the quicker reader of many."""
 
@@ -65,6 +67,7 @@ class _Model(ctypes.Structure):
         *_fields(_Matrix, "output"),
         *_fields(ctypes.c_void_p, "stream", "normed", "change", "query", "mixed"),
         *_fields(ctypes.c_void_p, "new_keys", "new_values", "inner", "gates", "scores"),
+        *_fields(ctypes.c_void_p, "turned"),
     ]
 
 
@@ -134,17 +137,18 @@ class Decoder:
             layer.keys, layer.values = stored.keys.data_ptr(), stored.values.data_ptr()
         config, model = self.config, self._model
         kv_width = config.kv_heads * config.head_width
+        widest = max(config.n_embd, config.attention_width, config.feedforward_width)
         sizes = {
             **dict.fromkeys(("stream", "normed", "change"), rows * config.n_embd),
             **dict.fromkeys(("query", "mixed"), rows * config.attention_width),
             **dict.fromkeys(("new_keys", "new_values"), rows * kv_width),
             **dict.fromkeys(("inner", "gates"), rows * config.feedforward_width),
             "scores": torch.get_num_threads() * config.block_size,
+            "turned": -(-rows // LANES) * LANES * widest,
         }
-        self._room = torch.zeros(sum(sizes.values()))
-        parts = torch.split(self._room, list(sizes.values()))
-        for name, part in zip(sizes, parts, strict=True):
-            setattr(model, name, part.data_ptr())
+        self._room = {name: torch.zeros(size) for name, size in sizes.items()}
+        for name, room in self._room.items():
+            setattr(model, name, room.data_ptr())
         self._keys = cache.layers[0].keys
 
     def _fill(self, layer: _Layer, block: nn.Module) -> None:

@@ -30,7 +30,7 @@ SOURCES = {
     "training": ("norm.cpp", "attention.cpp", "pointwise.cpp"),
     "decoding": ("decode.cpp",),
 }
-HEADERS = ("common.h",)
+HEADERS = ("common.h", "multiply.h")
 FLAGS = (
     "-std=c++20",
     "-O3",

@@ -1,0 +1,134 @@
+// Products for decoding: matrices as they are stored, with one sequence or with many.
+//
+// A thread calls these inside a parallel region and does its share; EACH cuts a loop among the
+// threads and waits for them, MEET only waits.
+#pragma once
+#include <omp.h>
+
+#include <algorithm>
+
+#include "common.h"
+
+#define EACH(i, n) _Pragma("omp for schedule(static)") for (int64_t i = 0; i < (n); i++)
+#define MEET _Pragma("omp barrier")
+
+// Sixteen numbers at a time, from whatever they are stored as.
+typedef float Lanes __attribute__((vector_size(64)));
+typedef float Floats __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t Shorts __attribute__((vector_size(32), aligned(2), may_alias));
+typedef int8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));
+typedef uint32_t Words __attribute__((vector_size(64)));
+typedef int32_t Integers __attribute__((vector_size(64)));
+static const int64_t LANES = 16, FEW = 4, ROWS_AT_ONCE = 8, AHEAD_BYTES = 4096;
+
+enum Form { FLOAT, BF16, INT8 };
+
+struct Matrix {
+    const void* weights;  // [rows columns]
+    const float *factors, *bias;
+    int64_t rows, columns, form;
+};
+
+static inline float get(int8_t x) { return float(x); }
+static inline Lanes lanes(const float* p) { return *(const Floats*)p; }
+static inline Lanes lanes(const bf16* p) {
+    return (Lanes)(__builtin_convertvector(*(const Shorts*)p, Words) << 16);
+}
+static inline Lanes lanes(const int8_t* p) {
+    return __builtin_convertvector(__builtin_convertvector(*(const Bytes*)p, Integers), Lanes);
+}
+static inline float total(Lanes x) {
+    float sum = 0.0f;
+    for (int64_t i = 0; i < LANES; i++) sum += x[i];
+    return sum;
+}
+
+static inline float finish(const Matrix& m, int64_t row, float sum) {
+    return sum * (m.factors ? m.factors[row] : 1.0f) + (m.bias ? m.bias[row] : 0.0f);
+}
+
+// y = W x + b for some rows of W and few sequences. Memory is what this waits for: one row after
+// the other is how it reads ahead best, four sums at a time keep the units busy.
+template <class W>
+static void rows_times(const Matrix& m, const float* x, float* y, int64_t count, int64_t first,
+                       int64_t last) {
+    const int64_t n = m.columns;
+    for (int64_t r = first; r < last; r++) {
+        const W* w = (const W*)m.weights + r * n;
+        for (int64_t s = 0; s < count; s++) {
+            const float* in = x + s * n;
+            Lanes a = {}, b = {}, c = {}, d = {};
+            int64_t k = 0;
+            for (; k + 4 * LANES <= n; k += 4 * LANES) {
+                for (size_t byte = 0; byte < 4 * LANES * sizeof(W); byte += 64)
+                    __builtin_prefetch((const char*)(w + k) + AHEAD_BYTES + byte);
+                a += lanes(w + k) * lanes(in + k);
+                b += lanes(w + k + LANES) * lanes(in + k + LANES);
+                c += lanes(w + k + 2 * LANES) * lanes(in + k + 2 * LANES);
+                d += lanes(w + k + 3 * LANES) * lanes(in + k + 3 * LANES);
+            }
+            float sum = total((a + b) + (c + d));
+            for (; k < n; k++) sum += get(w[k]) * in[k];
+            y[s * m.rows + r] = finish(m, r, sum);
+        }
+    }
+}
+
+// The same for many sequences: their numbers side by side in one vector, so nothing is summed
+// across it and every weight is read once for sixteen of them. `turned` is x with sequences last.
+template <class W>
+static void rows_times_turned(const Matrix& m, const Lanes* turned, float* y, int64_t count,
+                              int64_t first, int64_t last) {
+    const int64_t n = m.columns;
+    for (int64_t s = 0; s < count; s += LANES, turned += n) {
+        const int64_t many = std::min(LANES, count - s);
+        for (int64_t r = first; r < last; r += ROWS_AT_ONCE) {
+            const int64_t some = std::min(ROWS_AT_ONCE, last - r);
+            const W* w[ROWS_AT_ONCE];
+            for (int64_t i = 0; i < ROWS_AT_ONCE; i++)
+                w[i] = (const W*)m.weights + (r + std::min(i, some - 1)) * n;
+            Lanes sums[ROWS_AT_ONCE] = {};
+            for (int64_t k = 0; k < n; k++)
+                for (int64_t i = 0; i < ROWS_AT_ONCE; i++) sums[i] += get(w[i][k]) * turned[k];
+            for (int64_t i = 0; i < some; i++)
+                for (int64_t j = 0; j < many; j++)
+                    y[(s + j) * m.rows + r + i] = finish(m, r + i, sums[i][j]);
+        }
+    }
+}
+
+// What products are taken of: one row of numbers for each sequence, or, of many, turned.
+struct Input {
+    const float* x;
+    const Lanes* turned;
+    int64_t count;
+};
+
+static Input prepare(Lanes* room, const float* x, int64_t columns, int64_t count) {
+    if (count < FEW) return {x, nullptr, count};
+    const int64_t groups = (count + LANES - 1) / LANES;
+    EACH(place, groups * columns) {
+        const int64_t first = place / columns * LANES, k = place % columns;
+        float* into = (float*)(room + place);
+        for (int64_t i = 0; i < LANES; i++)
+            into[i] = first + i < count ? x[(first + i) * columns + k] : 0.0f;
+    }
+    return {x, room, count};
+}
+
+template <class W>
+static void share(const Matrix& m, const Input& in, float* y, int64_t first, int64_t last) {
+    if (in.turned)
+        rows_times_turned<W>(m, in.turned, y, in.count, first, last);
+    else
+        rows_times<W>(m, in.x, y, in.count, first, last);
+}
+
+// This thread's share of y = W x + b.
+static void times(const Matrix& m, const Input& in, float* y) {
+    const int64_t t = omp_get_thread_num(), n = omp_get_num_threads();
+    const int64_t first = m.rows * t / n, last = m.rows * (t + 1) / n;
+    if (m.form == FLOAT) share<float>(m, in, y, first, last);
+    if (m.form == BF16) share<bf16>(m, in, y, first, last);
+    if (m.form == INT8) share<int8_t>(m, in, y, first, last);
+}
