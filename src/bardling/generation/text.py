@@ -123,15 +123,7 @@ def stream_texts(
     sample is written with `n_draft` guesses read at once (generation/speculation.py), which changes
     nothing but the time.
     """
-    if not 0 <= n_draft < MOST_AT_ONCE:
-        raise GenerationError(
-            f"{n_draft} tokens were to be guessed; 0 to {MOST_AT_ONCE - 1} can be"
-        )
-    if max_new_tokens < 0 or not 1 <= num_samples <= MAX_SAMPLES:
-        raise GenerationError(
-            f"{max_new_tokens} new tokens for {num_samples} samples were asked for; there must be "
-            f"at least 0 tokens, and 1 to {MAX_SAMPLES:,} samples"
-        )
+    _check_numbers(max_new_tokens, num_samples, n_draft)
     if isinstance(strategy, Beam):
         if num_samples > strategy.width:
             raise GenerationError(
@@ -159,6 +151,19 @@ def stream_texts(
     for sample, writer in enumerate(writers):
         if not writer.done and (piece := writer.close()):
             yield sample, piece
+
+
+def _check_numbers(max_new_tokens: int, num_samples: int, n_draft: int) -> None:
+    """Refuse numbers without a meaning."""
+    if not 0 <= n_draft < MOST_AT_ONCE:
+        raise GenerationError(
+            f"{n_draft} tokens were to be guessed; 0 to {MOST_AT_ONCE - 1} can be"
+        )
+    if max_new_tokens < 0 or not 1 <= num_samples <= MAX_SAMPLES:
+        raise GenerationError(
+            f"{max_new_tokens} new tokens for {num_samples} samples were asked for; there must be "
+            f"at least 0 tokens, and 1 to {MAX_SAMPLES:,} samples"
+        )
 
 
 def _beam_rows(

@@ -79,7 +79,8 @@ static void attend(const Model& m, const Layer& l, const Step& step, int64_t row
     const int64_t s = step.sequence(row), position = step.place(row);
     const float* keys = l.keys + (s * m.kv_heads + kv) * m.block * n;
     const float* values = l.values + (s * m.kv_heads + kv) * m.block * n;
-    float *query = m.query + (row * m.heads + head) * n, *out = m.mixed + (row * m.heads + head) * n;
+    const int64_t place = (row * m.heads + head) * n;
+    float *query = m.query + place, *out = m.mixed + place;
     normalise(l.query_norm, query, query, n);
     turn(m, query, position);
     float top = -INFINITY, sum = 0.0f;
