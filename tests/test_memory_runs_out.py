@@ -89,6 +89,17 @@ def test_a_single_sequence_that_does_not_fit_is_one_sentence(text, monkeypatch):
         train(text, "none")
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_that_was_begun_is_not_taken_twice(text, monkeypatch, optimizer):
+    def step(self, closure=None):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", torch.optim.Optimizer.profile_hook_step(step))
+    with pytest.raises(OutOfMemory, match="ran out while the weights were moved"):
+        train(text, "torn", optimizer=optimizer)
+    assert RunFolder(text.parent / "runs" / "torn").config().training.accumulate == 1
+
+
 def test_another_error_is_no_want_of_memory(text, monkeypatch):
     monkeypatch.setattr(
         workbench, "pretraining_loss", limited(workbench.pretraining_loss, 0, RuntimeError("odd"))

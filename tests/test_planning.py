@@ -12,6 +12,7 @@ from bardling.model.config import ModelConfig
 from bardling.model.size import count_parameters
 from bardling.planning import OPTIMA, REFERENCE_FLOPS, Text, choose, plan
 from bardling.presets import config_for
+from bardling.run_folder import RunFolder
 
 SHAKESPEARE = Text(n_characters=1_115_394, n_different=65)
 
@@ -88,7 +89,7 @@ def test_a_text_of_ones_own_is_planned_and_told(text):
     config = plan(str(text), "5m", note=told.append)
     n = len(text.read_text())
     expected = choose(Text(n_characters=n, n_different=15), 300.0, REFERENCE_FLOPS).settings
-    assert config == config_for(str(text), "5m").with_overrides(**expected)
+    assert config == config_for(str(text), "5m").with_overrides(budget="5m", **expected)
     first, second = told
     assert first.startswith("planned for 5m: tokenizer char, n_layer ")
     assert f"for {n:,} characters, which the budget passes over about" in first
@@ -101,23 +102,70 @@ def test_a_text_of_ones_own_is_planned_and_told(text):
 def test_others_keep_their_sizes(text, target, budget):
     target = str(text) if target == "mine" else target
     told = []
-    assert plan(target, budget, note=told.append) == config_for(target, budget)
+    expected = config_for(target, budget).with_overrides(budget=budget)
+    assert plan(target, budget, note=told.append) == expected
     assert told == []
 
 
-def test_a_size_that_is_given_is_no_plan(text, monkeypatch):
-    class Seen(Exception):
-        pass
+class Seen(Exception):
+    """Ends a run that would begin."""
 
-    def seen(config, **_):
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Call `train` and return the settings that it would begin with."""
+
+    def begun(config, run, **_):
         raise Seen(config)
 
-    monkeypatch.setattr("bardling.api.train_config", seen)
-    with pytest.raises(Seen) as given:
-        bardling.train(text, budget="5m", n_layer=3)
-    with pytest.raises(Seen) as planned:
-        bardling.train(text, budget="5m", dropout=0.3)
-    expected = config_for(str(text), "5m").with_overrides(n_layer=3, budget="5m")
-    assert given.value.args == (expected,)
-    expected = plan(str(text), "5m").with_overrides(dropout=0.3, budget="5m")
-    assert planned.value.args == (expected,)
+    monkeypatch.setattr("bardling.api.start_run", begun)
+
+    def train(*arguments, **options) -> RunConfig:
+        with pytest.raises(Seen) as found:
+            bardling.train(*arguments, **options)
+        return found.value.args[0]
+
+    return train
+
+
+def test_what_is_given_stays(text, seen, tmp_path):
+    own = config_for(str(text), "5m").with_overrides(budget="5m")
+    where = {"budget": "5m", "runs_dir": tmp_path}
+    assert seen(text, n_layer=3, **where) == own.with_overrides(n_layer=3)
+    found = seen(text, dropout=0.3, **where)
+    assert found == plan(str(text), "5m").with_overrides(dropout=0.3)
+    assert found.model.n_embd != own.model.n_embd
+    found = seen(text, max_tokens=50, precision="fp32", **where)
+    assert (found.data.max_tokens, found.machine.precision) == (50, "fp32")
+
+
+def test_tokens_that_were_made_before_keep_their_tokenizer(tmp_path, monkeypatch, seen):
+    for name in ("train.bin", "val.bin"):
+        (tmp_path / name).write_bytes(bytes(400))
+    (tmp_path / "readme.md").write_text("these are tokens")
+    assert plan(str(tmp_path), "5m") == config_for(str(tmp_path), "5m").with_overrides(budget="5m")
+
+
+def test_a_planned_run_is_found_again_though_the_machine_has_changed(text, monkeypatch, tmp_path):
+    small = {"sample_tokens": 0, "quick_checks": False, "precision": "fp32"}
+    settings = {"budget": "5m", "runs_dir": tmp_path / "runs", **small}
+
+    class Killed(Exception):
+        pass
+
+    def killed(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bardling.trainer.Trainer.train", killed)
+        with pytest.raises(Killed):
+            bardling.train(text, **settings)
+    (run,) = (tmp_path / "runs").iterdir()
+    monkeypatch.setattr(planning, "matmul_rate", None)  # nothing is measured again
+    gone_on = []
+    monkeypatch.setattr("bardling.api.resume_run", lambda known, *_, **__: gone_on.append(known))
+    monkeypatch.setattr("bardling.api.load", lambda path, **_: RunFolder(path))
+    for resume in ("auto", run):
+        with pytest.raises(Exception, match="return value"):  # no Run: nothing was trained
+            bardling.train(text, resume=resume, **settings)
+    assert [known.path for known in gone_on] == [run, run]

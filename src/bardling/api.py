@@ -9,6 +9,7 @@ The command line calls these; there is nothing it can do that Python cannot.
 """
 
 import time
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from bardling.machine.facts import MachineFacts
 from bardling.machine.measure import SECONDS
 from bardling.machine.report import gather
 from bardling.model.config import ModelConfig
-from bardling.planning import SIZES, plan
+from bardling.planning import open_settings, planned
 from bardling.presets import config_for
 from bardling.reporting.watcher import Watcher
 from bardling.run import resume_run, start_run
@@ -55,14 +56,15 @@ def train(
     """
     if budget is not None:
         overrides["budget"] = budget
-    folder = None if data_dir is None else Path(data_dir)
-    if budget is None or resume is not None or SIZES & set(overrides):
-        start = config_for(str(corpus), budget)
-    else:
-        start = plan(str(corpus), budget, data_dir=folder)
-    config = start.with_overrides(**overrides)
+    config = config_for(str(corpus), overrides.get("budget")).with_overrides(**overrides)
     return train_config(
-        config, name=name, resume=resume, runs_dir=runs_dir, data_dir=data_dir, watcher=watcher
+        config,
+        name=name,
+        resume=resume,
+        runs_dir=runs_dir,
+        data_dir=data_dir,
+        watcher=watcher,
+        given=overrides.keys(),
     )
 
 
@@ -75,18 +77,22 @@ def train_config(
     data_dir: str | Path | None = None,
     watcher: Watcher | None = None,
     began: float | None = None,
+    given: Collection[str] | None = None,
 ) -> Run:
     """Train by a whole `RunConfig`; None takes that of the run to resume.
 
-    `began`, by `time.perf_counter`, is when the time of a budget such as 5m began to run.
+    `began`, by `time.perf_counter`, is when the time of a budget such as 5m began to run. `given`
+    are the settings that were asked for, where the others may be planned (see `plan`); None stands
+    for all. A run that is resumed keeps what was planned for it.
     """
     began = time.perf_counter() if began is None else began
     folder = runs_folder(None if runs_dir is None else Path(runs_dir))
     config = None if config is None else _with_tokenizer_path(config, folder)
-    known = _run_to_resume(resume, name, config, folder)
+    unsaid = frozenset() if config is None else open_settings(config, given)
+    known = _run_to_resume(resume, name, config, folder, unsaid)
     with watcher or Watcher() as ears:
         if known is not None:
-            _same_settings(config, known)
+            _same_settings(config, known, unsaid)
             wishes = None if config is None else config.machine
             resume_run(known, ears, wishes=wishes, began=began)
             return load(known.path, note=ears.note)
@@ -94,6 +100,7 @@ def train_config(
             raise UsageError("there is nothing to resume, and no corpus or preset to begin with")
         run = new_run(name, config.data.corpus, folder)
         text_folder = None if data_dir is None else Path(data_dir)
+        config = planned(config, unsaid, data_dir=text_folder, note=ears.note)
         start_run(config, run, data_dir=text_folder, watcher=ears, began=began)
         return load(run.path)
 
@@ -104,9 +111,17 @@ def dry_run(
     data_dir: str | Path | None = None,
     note: Note = warn,
     began: float | None = None,
+    runs_dir: str | Path | None = None,
+    given: Collection[str] | None = None,
 ) -> RunForecast:
-    """Return what a run by `config` would take: steps, time, memory; nothing of it stays."""
+    """Return what a run by `config` would take: steps, time, memory; nothing of it stays.
+
+    The arguments mean what they mean to `train_config`.
+    """
     folder = None if data_dir is None else Path(data_dir)
+    runs = runs_folder(None if runs_dir is None else Path(runs_dir))
+    config = _with_tokenizer_path(config, runs)
+    config = planned(config, open_settings(config, given), data_dir=folder, note=note)
     return forecast(config, data_dir=folder, note=note, began=began)
 
 
@@ -127,7 +142,11 @@ def doctor(*, runs_dir: str | Path | None = None, seconds: float = SECONDS) -> M
 
 
 def _run_to_resume(
-    resume: str | Path | None, name: str | None, config: RunConfig | None, folder: Path
+    resume: str | Path | None,
+    name: str | None,
+    config: RunConfig | None,
+    folder: Path,
+    unsaid: Collection[str],
 ) -> RunFolder | None:
     """Return the run that `--resume` means, or None for a new one."""
     if resume is None:
@@ -137,13 +156,15 @@ def _run_to_resume(
     if name is not None:
         named = RunFolder(folder / name)
         return named if named.is_run() else None
-    return next((run for run in reversed(list_runs(folder)) if _goes_on(run, config)), None)
+    return next((run for run in reversed(list_runs(folder)) if _goes_on(run, config, unsaid)), None)
 
 
-def _goes_on(run: RunFolder, config: RunConfig | None) -> bool:
+def _goes_on(run: RunFolder, config: RunConfig | None, unsaid: Collection[str]) -> bool:
     """Tell whether `run` has not ended and is the one that `config` describes."""
     try:
-        return run.result() is None and (config is None or difference(config, run.config()) is None)
+        return run.result() is None and (
+            config is None or _difference(config, run.config(), unsaid) is None
+        )
     except BardlingError:  # damaged: not the run that anyone means by auto
         return False
 
@@ -157,12 +178,20 @@ def _with_tokenizer_path(config: RunConfig, folder: Path) -> RunConfig:
     return config.with_overrides(tokenizer=str(path))
 
 
-def _same_settings(config: RunConfig | None, run: RunFolder) -> None:
+def _difference(config: RunConfig, own: RunConfig, unsaid: Collection[str]) -> str | None:
+    """Return in what a run differs from a config, but for what it worked out for itself.
+
+    That is what was planned, and the parts it takes batches in since memory ran out.
+    """
+    return difference(config, own, besides={"accumulate", *unsaid})
+
+
+def _same_settings(config: RunConfig | None, run: RunFolder, unsaid: Collection[str]) -> None:
     """Refuse to go on with a run by other settings than its own."""
     own = run.known_config()
     if config is None or own is None:  # what is lost is brought back when the run goes on
         return
-    changed = difference(config, own)
+    changed = _difference(config, own, unsaid)
     if changed is not None:
         raise UsageError(
             f"a resumed run keeps its settings, but {changed} ({run.path}); "

@@ -82,7 +82,8 @@ def forecast(
         with bench.machine.exactly():
             bench.rehearse(None if budget is None else Pace(seconds=budget, began=began))
             ready = time.perf_counter() - began
-            costs = bench.costs(REHEARSED_SECONDS if budget is None else math.inf)
+            limit = REHEARSED_SECONDS if budget is None else math.inf
+            costs = bench.fitting(lambda: bench.costs(limit))
         every = bench.config.eval_interval
         tokens = bench.validation.subset_tokens or len(bench.val)
         steps = Forecast(costs=costs, every=every, validation=costs.validation(tokens))

@@ -9,7 +9,7 @@ and how large a model can be of use at all.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ from typing import Any
 import torch
 
 from bardling.config import RunConfig
+from bardling.data.config import DataConfig
 from bardling.data.corpora import is_corpus, load_corpus
+from bardling.data.shards import find_shards
+from bardling.data.token_folder import is_token_folder
 from bardling.machine.config import MachineConfig
 from bardling.machine.machine import choose_machine
 from bardling.machine.measure import matmul_rate
 from bardling.machine.precision import product_type
-from bardling.presets import PRESETS, config_for
+from bardling.presets import config_for
 from bardling.text.lots import chunks
 from bardling.training.config import seconds_of_budget
 
@@ -44,8 +47,11 @@ EARLY_PASSES, PATIENCE = 12.0, 3
 """From so many passes on a run stops when validations stay without a new best."""
 SIZES = frozenset({"n_layer", "n_embd", "n_head", "block_size", "batch_size"})
 """Settings of which one that is given says that the size is not to be chosen."""
+PLANNED = SIZES | {"tokenizer", "dropout", "patience"}
 MOST_CHARACTERS = 100_000_000
 """Looked at, to know how much text there is."""
+CHARACTERS_PER_TOKEN = 3.5
+"""Of byte pairs, about."""
 LONGER = 4.0
 """The longer budget that is told of, in times of the budget."""
 
@@ -106,33 +112,66 @@ def plan(
 ) -> RunConfig:
     """Return the settings for a text and a time, and tell `note` which they are and why.
 
-    A preset and a corpus by name have sizes of their own, and so has a budget that is not a time:
-    they come back as `config_for` has them.
+    A preset and a corpus by name have sizes of their own, so do tokens that were made before, and a
+    budget that is not a time tells nothing: they come back as `config_for` has them.
     """
-    config = config_for(target, budget)
-    seconds = seconds_of_budget(budget)
-    if target in PRESETS or is_corpus(target) or seconds is None:
+    config = config_for(target, budget).with_overrides(budget=budget)
+    return planned(config, open_settings(config, ()), data_dir=data_dir, note=note)
+
+
+def open_settings(config: RunConfig, given: Collection[str] | None) -> frozenset[str]:
+    """Return the settings that may be planned, where those `given` were asked for.
+
+    None stands for all; a size that is given says that no size is to be chosen.
+    """
+    corpus, budget = config.data.corpus, config.training.budget
+    if given is None or SIZES & set(given) or seconds_of_budget(budget) is None:
+        return frozenset()
+    if is_corpus(corpus) or is_token_folder(Path(corpus)) or find_shards(corpus) is not None:
+        return frozenset()
+    return PLANNED - set(given)
+
+
+def planned(
+    config: RunConfig,
+    open_to_choice: Collection[str],
+    *,
+    data_dir: Path | None = None,
+    note: Callable[[str], None] = lambda sentence: None,
+) -> RunConfig:
+    """Return a config with those of its settings chosen for its text, budget and machine."""
+    seconds = seconds_of_budget(config.training.budget)
+    if not open_to_choice or seconds is None:
         return config
-    text = _look(target, data_dir)
-    rate = _measure(config.machine)
-    choice = choose(text, seconds, rate)
-    longer = choose(text, LONGER * seconds, rate)
-    note(f"planned for {budget}: {choice.words()}; for {choice.reason}")
+    text, rate = _look(config.data, data_dir), _measure(config.machine)
+    choice, longer = (choose(text, times * seconds, rate) for times in (1.0, LONGER))
+    note(f"planned for {config.training.budget}: {choice.words()}; for {choice.reason}")
     note(f"in {LONGER:g} times as long: {longer.words()}")
-    return config.with_overrides(**choice.settings)
+    chosen = {name: value for name, value in choice.settings.items() if name in open_to_choice}
+    return config.with_overrides(**chosen)
 
 
-def _look(target: str, data_dir: Path | None) -> Text:
-    """Count a text up to `MOST_CHARACTERS`, beyond which more of it changes nothing."""
+def _look(data: DataConfig, data_dir: Path | None) -> Text:
+    """Count a text; what lies beyond `MOST_CHARACTERS` is counted by the sizes of files."""
+    corpus = load_corpus(data.corpus, data_dir=data_dir)
+    if data.max_documents:
+        corpus = corpus.beginning(data.max_documents)
     different: set[str] = set()
     count = 0
-    for document in load_corpus(target, data_dir=data_dir).documents:
-        for part in chunks(document):
-            count += len(part)
-            different |= set(part)
+    for part in (part for document in corpus.documents for part in chunks(document)):
+        count += len(part)
+        different |= set(part)
         if count >= MOST_CHARACTERS:
+            count = max(count, _bytes_of(Path(data.corpus)))
             break
+    if data.max_tokens:
+        count = min(count, round(CHARACTERS_PER_TOKEN * data.max_tokens))
     return Text(n_characters=count, n_different=len(different))
+
+
+def _bytes_of(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _measure(wishes: MachineConfig) -> float:
@@ -174,7 +213,7 @@ def _tokenizer(text: Text) -> tuple[str, float]:
     if text.n_characters < LARGE_TEXT and text.n_different <= MANY_CHARACTERS:
         return "char", 1.0
     size = next(size for most, size in VOCABULARIES if text.n_characters <= most)
-    return f"bpe:{size}", 3.5
+    return f"bpe:{size}", CHARACTERS_PER_TOKEN
 
 
 def _size(seconds: float, n_characters: int) -> Optimum:

@@ -63,6 +63,7 @@ class Trainer:
         start = time.perf_counter() if began is None else began
         self.pace = None if seconds is None or known else Pace(seconds=seconds, began=start)
         self.meter, self.stop = Meter(), StopRequest()
+        self.moving = False
         self.step_seconds = math.inf  # nobody knows yet: the first step is taken for a slow one
         conditions = self.bench.machine.conditions
         self.state = RunState(conditions=conditions)
@@ -106,7 +107,7 @@ class Trainer:
             self.bench.rehearse(self.pace)
         self.state = replace(self.state, conditions=self.bench.machine.conditions)
         for member in self.bench.learner.optimizers.members:
-            member.register_step_pre_hook(lambda *_: self.stop.finish())
+            member.register_step_pre_hook(lambda *_: self._move())
         # a step that is still to be validated has no line in the log yet
         unreadable = self.run.forget_after(self.state.step - self._validation_pending())
         if unreadable:
@@ -122,7 +123,7 @@ class Trainer:
             try:
                 result = self._next(steps)
             except (MemoryError, RuntimeError) as error:
-                self.bench.fit(error)
+                self.bench.fit(error, moving=self.moving)
                 steps = self._from_here()
                 continue
             if result is None:
@@ -139,6 +140,11 @@ class Trainer:
                 steps = self._from_here()
         return "early"
 
+    def _move(self) -> None:
+        """Know that the optimizer has begun its step, which is not to be left or taken twice."""
+        self.moving = True
+        self.stop.finish()
+
     def _from_here(self) -> Iterator[StepResult]:
         return training_steps(
             self.bench.learner,
@@ -151,7 +157,7 @@ class Trainer:
 
     def _next(self, steps: Iterator[StepResult]) -> StepResult | None:
         """Take one step; a stop does not wait for the end of a slow one."""
-        slow = self.step_seconds > SLOW_STEP_SECONDS
+        slow, self.moving = self.step_seconds > SLOW_STEP_SECONDS, False
         began = time.perf_counter()
         with self.stop.at_once() if slow else nullcontext():
             result = next(steps, None)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
+from typing import TypeVar
 
 from bardling import storage
 from bardling.checkpoint import Checkpoint, load_weights
@@ -48,6 +49,9 @@ MEASURING_SHARE = 0.1  # of the time that is left, for steps and for evaluations
 REHEARSED_SAMPLE = 24  # tokens written to learn what a sample costs
 SAVED_BYTES_PER_SECOND = 1.5e8  # hashed, written, synced and read back
 SAVE_SECONDS = 0.05
+
+
+Found = TypeVar("Found")
 
 
 class Workbench:
@@ -107,15 +111,13 @@ class Workbench:
         keeps a run that goes on from being bitwise is told when the compiler has had its chance.
         """
         if self.machine.compiled:
-            self.learner = compile_learner(
-                self.learner, compiled, self.windows.batch, self.settings, self.note
-            )
+            self.learner = self.fitting(self._compiled)
             self.machine = self.learner.machine
         if changes := self._changes():
             self.note(f"not bitwise what the uninterrupted run would be: {changes}")
         if pace is not None and not self.config.total_steps:
             plan, interval = pace.first_plan(
-                self._costs_that_fit(MEASURING_SHARE * pace.left),
+                self.fitting(lambda: self.costs(MEASURING_SHARE * pace.left)),
                 lambda every: self._validation(every).subset_tokens or len(self.val),
                 self.settings.eval_interval_steps,
             )
@@ -126,14 +128,19 @@ class Workbench:
                     f"budget of {self.settings.budget}"
                 )
 
-    def fit(self, error: Exception) -> None:
+    def fit(self, error: Exception, *, moving: bool = False) -> None:
         """Cut batches into twice as many parts, from now on and in every resume.
 
         That is the cure where `error` says that memory ran out; any other is raised again. Raises
-        `OutOfMemory` when a part is one sequence already.
+        `OutOfMemory` when a part is one sequence already, or where the weights were being moved.
         """
         if not ran_out(error):
             raise error
+        if moving:
+            raise OutOfMemory(
+                "memory ran out while the weights were moved, so this step is lost and the last "
+                "checkpoint stands; take an optimizer that keeps less (sgd), or a smaller model"
+            ) from error
         self.learner.optimizers.zero_grad()
         accumulate, rows = self.settings.accumulate, self.settings.batch_size
         if accumulate == rows:
@@ -152,6 +159,10 @@ class Workbench:
             f"now on, {part} sequences at a time; the result is the same but for rounding"
         )
 
+    def _compiled(self) -> Learner:
+        batches = self.windows.batch
+        return compile_learner(self.learner, compiled, batches, self.settings, self.note)
+
     def _changes(self) -> str:
         """Say what the run was computed on before where that is not what it goes on with."""
         if not self.goes_on:
@@ -169,10 +180,11 @@ class Workbench:
         self.config = self.config.with_plan(plan, eval_interval)
         storage.write_json(self.run.config_path, self.config.to_json())
 
-    def _costs_that_fit(self, limit: float) -> Costs:
+    def fitting(self, work: Callable[[], Found]) -> Found:
+        """Do some work, in smaller parts where memory runs out."""
         while True:
             try:
-                return self.costs(limit)
+                return work()
             except (MemoryError, RuntimeError) as error:
                 self.fit(error)
 

@@ -100,7 +100,9 @@ def test_cached_beams_are_recomputed_beams(switches, end_token, monkeypatch):
     model = model_of(seed=2, block_size=6, vocab_size=9, **switches)
     arguments = {"width": 5, "max_new_tokens": 20, "end_token": end_token}  # past the context
     cached = beam_search(model, PROMPT, **arguments)
-    monkeypatch.setattr(beam_module, "open_context", RecomputedContext)
+    monkeypatch.setattr(
+        beam_module, "open_context", lambda model, ids, _: RecomputedContext(model, ids)
+    )
     recomputed = beam_search(model, PROMPT, **arguments)
     assert [h.tokens for h in cached] == [h.tokens for h in recomputed]
     assert [h.score for h in cached] == pytest.approx([h.score for h in recomputed], abs=1e-9)
@@ -173,7 +175,7 @@ def test_the_search_stops_when_no_living_beam_can_win(monkeypatch):
             asked.append(self.ids.shape)
             return super().next_logits()
 
-    monkeypatch.setattr(beam_module, "open_context", Counting)
+    monkeypatch.setattr(beam_module, "open_context", lambda model, ids, _: Counting(model, ids))
     found = beam_search(model, torch.tensor([[0]]), width=2, max_new_tokens=50, end_token=3)
     assert [hypothesis.tokens for hypothesis in found] == [(3,), (1, 3)]
     assert asked == [(1, 1), (2, 2)]

@@ -49,6 +49,16 @@ def test_every_token_is_the_same(model, strategy, n_draft, length):
         assert decoder.readings < 70
 
 
+@pytest.mark.parametrize("length", [2, 30])
+def test_with_short_weights_too(model, length):
+    ids = torch.randint(0, 23, (1, length), generator=GENERATOR)
+    settings = {"max_new_tokens": 60}
+    plain = [*decode(model, ids, Greedy(), seeds=[0], weights="int8", **settings)]
+    decoder = open_decoder(model, "int8")
+    found = [*decode_ahead(model, decoder, ids, Greedy(), seed=0, n_draft=6, **settings)]
+    assert torch.equal(torch.cat(found), torch.cat(plain))
+
+
 def test_a_reader_may_stop_and_nothing_is_written_for_no_tokens(model):
     decoder, ids = open_decoder(model), torch.tensor([[1]])
     settings = {"seed": 0, "n_draft": 4}

@@ -107,6 +107,45 @@ def test_a_token_that_does_not_exist_is_refused(token):
         decoder.step(torch.tensor([[1]]), cache)
 
 
+def test_rows_that_the_cache_has_not_are_refused():
+    model = model_of("modern")
+    cache = KVCache(model.config, 1, like=model.embedding.weight)
+    decoder = open_decoder(model)
+    with pytest.raises(GenerationError, match="it takes as many rows of int64"):
+        decoder.step(torch.zeros(2, 1, dtype=torch.int64), cache)
+    with pytest.raises(GenerationError, match="33 tokens at once; it reads 32"):
+        decoder.step(torch.zeros(1, 33, dtype=torch.int64), cache)
+
+
+@torch.no_grad()
+def test_more_threads_and_more_tokens_get_more_room():
+    model, threads = model_of("modern"), torch.get_num_threads()
+    ids = torch.randint(0, 37, (1, 24), generator=GENERATOR)
+    decoder = open_decoder(model)
+    cache = KVCache(model.config, 1, like=model.embedding.weight)
+    try:
+        torch.set_num_threads(1)
+        first = decoder.read(ids[:, :1], cache)
+        torch.set_num_threads(4)
+        second = decoder.read(ids[:, 1:13], cache)
+        third = decoder.read(ids[:, 13:], cache)
+    finally:
+        torch.set_num_threads(threads)
+    found = torch.cat((first, second, third), dim=1)
+    torch.testing.assert_close(found, model(ids), rtol=1e-4, atol=2e-5)
+
+
+def test_torchs_defaults_change_nothing():
+    model, ids = model_of("modern"), torch.tensor([[1, 2]])
+    expected = [*decode(model, ids, Greedy(), max_new_tokens=5, seeds=[0])]
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = [*decode(model, ids, Greedy(), max_new_tokens=5, seeds=[0])]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(torch.cat(found), torch.cat(expected))
+
+
 def test_weights_that_are_no_numbers_are_told():
     model = model_of("modern")
     with torch.no_grad():

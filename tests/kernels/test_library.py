@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bardling.errors import KernelError
+from bardling.errors import KernelError, StorageError
 from bardling.kernels import library
 from bardling.kernels.library import SOURCES, load_library
 
@@ -15,7 +15,7 @@ from bardling.kernels.library import SOURCES, load_library
 def cache(tmp_path, monkeypatch):
     """Give an empty cache, and forget what was loaded."""
     monkeypatch.setattr(library, "user_cache_path", lambda name: tmp_path / name)
-    monkeypatch.setattr(library, "_attempt", library._find)
+    monkeypatch.setattr(library, "_attempt", library._attempt.__wrapped__)
     return tmp_path / "bardling" / "kernels"
 
 
@@ -76,4 +76,27 @@ def test_there_is_one_pool_of_threads():
         load_library(name)
     assert torch.get_num_threads() >= 1
     loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
-    assert len([path for path in loaded if "libgomp" in path]) == 1
+    pools = [Path(path) for path in loaded if path.endswith("libgomp.so.1")]
+    assert [path.parent.parent.name for path in pools] == ["torch"]
+
+
+@pytest.mark.parametrize("fault", ["cache", "process"])
+def test_no_place_and_no_process_are_one_sentence(cache, monkeypatch, fault):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied") if fault == "process" else StorageError("no")
+
+    target = (subprocess, "Popen") if fault == "process" else (library.storage, "write_bytes")
+    monkeypatch.setattr(*target, refused)
+    with pytest.raises(KernelError, match="the kernels could not be compiled: "):
+        library.load_library("decoding")
+
+
+def test_a_library_that_others_could_have_written_is_not_run(cache, monkeypatch):
+    def planted(compiler, flags, sources, path):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"evil")
+        path.chmod(0o666)
+
+    monkeypatch.setattr(library, "_compile", planted)
+    with pytest.raises(KernelError, match="can be written by others; remove it"):
+        library.load_library("decoding")

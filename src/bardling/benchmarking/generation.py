@@ -65,13 +65,16 @@ def measure_generation(
     ids: Int64[Tensor, " time"] | None = None,
 ) -> list[GenerationSpeed]:
     """Measure each form of the weights by turns; `ids` are text on which losses are compared."""
-    kinds = [(form, count) for form in FORMS for count in sequences]
+    forms = FORMS if open_decoder(model) is not None else FORMS[:1]
+    kinds = [(form, count) for form in forms for count in sequences]
     works = {
         f"{form} {count}": writer(model, sequences=count, n_tokens=n_tokens, form=form)
         for form, count in kinds
     }
     rates = by_turns(works, rounds=rounds)
-    losses = {} if ids is None else {form: decoded_loss(model, ids, form) for form in FORMS}
+    losses = {}
+    if ids is not None and len(forms) > 1:
+        losses = {form: decoded_loss(model, ids, form) for form in forms}
     weights = count_parameters(model.config)
     read = weights.total - weights.embeddings * (not model.config.tie_embeddings)
     found = []

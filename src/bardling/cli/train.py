@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     resume, wants_help = value_of("--resume", words), {"-h", "--help"} & set(words)
     if target is None and resume is None and not wants_help:
         raise UsageError(f"the corpus or preset comes first: {USAGE}")
-    named = None if target is None else _named(target, words)
+    named = None if target is None else config_for(target, value_of("--budget", words))
     base = _base(named, resume, value_of("--runs-dir", words))
     prog = f"bardling train {target or 'CORPUS|PRESET'}"
     arguments, config = parse_settings(TrainArguments, base, words, prog=prog)
@@ -57,9 +57,16 @@ def run(argv: Sequence[str]) -> int:
         _show_schedule(config)
         return 0
     if arguments.dry_run:
+        if resume is not None:
+            raise UsageError("--dry-run rehearses a run from its start; leave --resume away")
         with Screen(stderr=True).status("rehearsing", refresh_per_second=4):
             found = bardling.dry_run(
-                config, data_dir=arguments.data_dir, note=complain, began=began
+                config,
+                data_dir=arguments.data_dir,
+                note=complain,
+                began=began,
+                runs_dir=arguments.runs_dir,
+                given=_given(words),
             )
         show_forecast(found)
         return 0
@@ -71,23 +78,15 @@ def run(argv: Sequence[str]) -> int:
         data_dir=arguments.data_dir,
         watcher=open_console(),
         began=began,
+        given=_given(words),
     )
     return 0
 
 
-def _named(target: str, words: Sequence[str]) -> RunConfig:
-    """Return the settings that a target stands for: planned where a time is all that is said."""
-    budget = value_of("--budget", words)
-    given = {
-        word.partition("=")[0].rpartition(".")[2].lstrip("-").replace("-", "_") for word in words
-    }
-    sized = {"n_layer", "n_embd", "n_head", "block_size", "batch_size", "resume", "help", "h"}
-    if budget is None or sized & given:
-        return config_for(target, budget)
-    folder = value_of("--data-dir", words)
-    return bardling.plan(
-        target, budget, data_dir=None if folder is None else Path(folder), note=complain
-    )
+def _given(words: Sequence[str]) -> frozenset[str]:
+    """Return the names of the settings among some words."""
+    options = [word.partition("=")[0].lstrip("-") for word in words if word.startswith("--")]
+    return frozenset(option.rpartition(".")[2].replace("-", "_") for option in options)
 
 
 def _base(named: RunConfig | None, resume: str | None, runs_dir: str | None) -> RunConfig:

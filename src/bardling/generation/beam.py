@@ -12,6 +12,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from bardling.generation.decode import open_context
+from bardling.kernels.decoder import WeightForm
 from bardling.model.gpt import GPT
 
 
@@ -33,12 +34,13 @@ def beam_search(
     width: int,
     max_new_tokens: int,
     end_token: int | None = None,
+    weights: WeightForm = "fp32",
 ) -> list[Hypothesis]:
     """Return at most `width` continuations of `ids`, the likeliest first.
 
     A continuation is complete at the end token or at `max_new_tokens`.
     """
-    context = open_context(model, ids)
+    context = open_context(model, ids, weights)
     alive = [Hypothesis(tokens=(), score=0.0)]
     finished: list[Hypothesis] = []
     for _ in range(max_new_tokens):

@@ -33,7 +33,16 @@ def _last_logits(
     model: GPT, ids: Int64[Tensor, "batch time"], cache: Cache
 ) -> Float[Tensor, "batch vocab"]:
     """Read `ids` and return the logits after the last."""
-    return finite(model.output(model.hidden(ids, cache=cache)[:, -1]).cpu())  # draws are there
+    return model.output(model.hidden(ids, cache=cache)[:, -1]).cpu()  # draws are made there
+
+
+def read_on(
+    model: GPT, decoder: Decoder | None, cache: KVCache, ids: Int64[Tensor, "batch time"]
+) -> Float[Tensor, "batch vocab"]:
+    """Read more tokens into a cache, by who is quicker, and return the logits after the last."""
+    if decoder is not None and ids.shape[1] <= MOST_AT_ONCE:
+        return decoder.step(ids, cache)
+    return _last_logits(model, ids, cache)
 
 
 def finite(logits: Float[Tensor, "batch vocab"]) -> Float[Tensor, "batch vocab"]:
@@ -73,7 +82,7 @@ class RecomputedContext:
     def next_logits(self) -> Float[Tensor, "batch vocab"]:
         """Return the logits of the token after the last one."""
         start = context_start(self.ids.shape[1], self.model.config.block_size)
-        return _last_logits(self.model, self.ids[:, start:], NO_CACHE)
+        return finite(_last_logits(self.model, self.ids[:, start:], NO_CACHE))
 
     def append(self, tokens: Int64[Tensor, " batch"]) -> None:
         """Add one token to each sequence."""
@@ -102,9 +111,7 @@ class CachedContext(RecomputedContext):
             self.cache.clear()
             self.start = start
         unread = self.ids[:, start + self.cache.length :]
-        if self.decoder is not None and unread.shape[1] <= MOST_AT_ONCE:
-            return finite(self.decoder.step(unread, self.cache))
-        return _last_logits(self.model, unread, self.cache)
+        return finite(read_on(self.model, self.decoder, self.cache, unread))
 
     def select(self, rows: Int64[Tensor, " chosen"]) -> None:
         """Keep these sequences, in this order and as often as they are named."""
@@ -126,7 +133,7 @@ def open_context(
     model: GPT, ids: Int64[Tensor, "batch time"], weights: WeightForm = "fp32"
 ) -> Context:
     """Return the cheapest context that is right for this model."""
-    if not model.config.cacheable:
+    if not model.config.cacheable and weights == "fp32":
         return RecomputedContext(model, ids)
     return CachedContext(model, ids, weights)
 

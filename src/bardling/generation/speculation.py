@@ -7,7 +7,8 @@ the draft; up to the first difference the draft is kept.
 
 The text is the one that would have been written anyway, token for token, not only in distribution:
 a choice depends on the logits before it and on the number drawn for its place, and both are what
-they would be (Leviathan et al. 2023 have the general case; drafting by lookup: Saxena 2023).
+they would be, the logits but for the order in which several rows are summed (Leviathan et al. 2023
+have the general case; drafting by lookup: Saxena 2023).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from bardling.generation.decode import context_start, finite
+from bardling.generation.decode import context_start, finite, read_on
 from bardling.generation.sampling import Greedy, Sample
 from bardling.kernels.decoder import Decoder
 from bardling.machine.randomness import stream
@@ -55,12 +56,12 @@ def decode_ahead(
         if (begin := context_start(len(written), block)) != start:
             cache.clear()
             start = begin
-        if len(written) - start - cache.length > 1:
-            unread = torch.tensor([written[start + cache.length : -1]])
-            model.hidden(unread, cache=cache)
+        unread = torch.tensor([written[start + cache.length :]])
         room = min(n_draft, left - 1, block - (len(written) - start))
-        guesses = draft(written[start:], room) if room > 0 else []
-        logits = decoder.read(torch.tensor([[written[-1], *guesses]]), cache)[0]
+        if unread.shape[1] == 1 and room > 0 and (guesses := draft(written[start:], room)):
+            logits = decoder.read(torch.tensor([[written[-1], *guesses]]), cache)[0]
+        else:
+            guesses, logits = [], read_on(model, decoder, cache, unread)
         for row, guess in zip(logits, [*guesses, None], strict=True):
             draw = torch.tensor([random.random()], dtype=torch.float64)
             token = strategy.pick(finite(row[None]), draw)

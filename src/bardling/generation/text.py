@@ -121,7 +121,7 @@ def stream_texts(
 
     Sample i draws from `seed + i`. With `Beam`, the samples are the best hypotheses in order. One
     sample is written with `n_draft` guesses read at once (generation/speculation.py), which changes
-    nothing but the time.
+    nothing but the time and the order of sums.
     """
     _check_numbers(max_new_tokens, num_samples, n_draft)
     if isinstance(strategy, Beam):
@@ -129,7 +129,8 @@ def stream_texts(
             raise GenerationError(
                 f"{strategy.width} beams give at most {strategy.width} texts, not {num_samples}"
             )
-        rows = _beam_rows(model, tokenizer, prompt, strategy, max_new_tokens)[:num_samples]
+        rows = _beam_rows(model, tokenizer, prompt, strategy, max_new_tokens, weights)
+        rows = rows[:num_samples]
         yield from _write_whole(rows, tokenizer, stop)
         return
     writers = [_Writer(tokenizer, stop) for _ in range(num_samples)]
@@ -167,7 +168,12 @@ def _check_numbers(max_new_tokens: int, num_samples: int, n_draft: int) -> None:
 
 
 def _beam_rows(
-    model: GPT, tokenizer: Tokenizer, prompt: Prompt, strategy: Beam, max_new_tokens: int
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompt: Prompt,
+    strategy: Beam,
+    max_new_tokens: int,
+    weights: WeightForm,
 ) -> list[tuple[int, ...]]:
     hypotheses = beam_search(
         model,
@@ -175,6 +181,7 @@ def _beam_rows(
         width=strategy.width,
         max_new_tokens=max_new_tokens,
         end_token=tokenizer.end_token,
+        weights=weights,
     )
     return [hypothesis.tokens for hypothesis in hypotheses]
 

@@ -24,6 +24,8 @@ WeightForm = Literal["fp32", "bf16", "int8"]
 FORMS: dict[str, int] = {"fp32": 0, "bf16": 1, "int8": 2}
 BENDS = {"relu": 0, "gelu": 1, "gelu_tanh": 2, "gelu_sigmoid": 3, "swiglu": 4}
 INT8_LARGEST = 127
+PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+"""What C++ reads and writes, whatever torch's defaults are."""
 LANES = 16
 """Sequences in a vector of decode.cpp, whose memory begins at multiples of 64 bytes."""
 MOST_AT_ONCE = 32
@@ -92,6 +94,7 @@ class Decoder:
             self._fill(layer, block)
         self._model = self._describe(model)
         self._keys: Tensor | None = None
+        self._rows, self._threads = 0, 0
 
     def step(
         self, tokens: Int64[Tensor, "batch time"], cache: KVCache
@@ -109,9 +112,12 @@ class Decoder:
         batch, span = tokens.shape
         self._check(tokens, cache)
         if self._keys is not cache.layers[0].keys:
-            self._enter(cache, batch * MOST_AT_ONCE)
+            self._enter(cache)
+        if batch * span > self._rows or torch.get_num_threads() > self._threads:
+            self._make_room(max(batch * span, self._rows))
         rows = batch * span if everywhere else batch
-        logits, tokens = torch.empty(rows, self.config.vocab_size), tokens.contiguous()
+        logits = torch.empty(rows, self.config.vocab_size, **PLAIN)
+        tokens = tokens.contiguous()
         places = tokens.data_ptr(), logits.data_ptr()
         step = _Step(*places, batch, span, cache.length, everywhere)
         self.lib.call("decode_step", self._model, step)
@@ -120,6 +126,11 @@ class Decoder:
 
     def _check(self, tokens: Tensor, cache: KVCache) -> None:
         """Refuse what would read or write past the end of something."""
+        if len(tokens) != len(cache.layers[0].keys) or tokens.dtype != torch.int64:
+            raise GenerationError(
+                f"{len(tokens)} rows of {tokens.dtype} came for a cache of "
+                f"{len(cache.layers[0].keys)}; it takes as many rows of int64"
+            )
         least, largest = tokens.aminmax()
         if least < 0 or largest >= self.config.vocab_size:
             raise GenerationError(
@@ -131,11 +142,15 @@ class Decoder:
         if cache.length + tokens.shape[1] > self.config.block_size:
             raise GenerationError(f"the cache is full: it holds {self.config.block_size} tokens")
 
-    def _enter(self, cache: KVCache, rows: int) -> None:
-        """Read and write another cache from now on, at most so many tokens at once."""
+    def _enter(self, cache: KVCache) -> None:
+        """Read and write another cache from now on."""
         for layer, stored in zip(self._layers, cache.layers, strict=True):
             layer.keys, layer.values = stored.keys.data_ptr(), stored.values.data_ptr()
-        config, model = self.config, self._model
+        self._keys = cache.layers[0].keys
+
+    def _make_room(self, rows: int) -> None:
+        """Take memory for so many tokens at once, and for the threads that there are now."""
+        config, self._rows, self._threads = self.config, rows, torch.get_num_threads()
         kv_width = config.kv_heads * config.head_width
         widest = max(config.n_embd, config.attention_width, config.feedforward_width)
         sizes = {
@@ -143,13 +158,12 @@ class Decoder:
             **dict.fromkeys(("query", "mixed"), rows * config.attention_width),
             **dict.fromkeys(("new_keys", "new_values"), rows * kv_width),
             **dict.fromkeys(("inner", "gates"), rows * config.feedforward_width),
-            "scores": torch.get_num_threads() * config.block_size,
+            "scores": self._threads * config.block_size,
             "turned": -(-rows // LANES) * LANES * widest,
         }
-        self._room = {name: torch.zeros(size) for name, size in sizes.items()}
+        self._room = {name: torch.empty(size, **PLAIN) for name, size in sizes.items()}
         for name, room in self._room.items():
-            setattr(model, name, room.data_ptr())
-        self._keys = cache.layers[0].keys
+            setattr(self._model, name, room.data_ptr())
 
     def _fill(self, layer: _Layer, block: nn.Module) -> None:
         parts = dict(block.named_modules())

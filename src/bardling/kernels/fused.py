@@ -103,6 +103,7 @@ class FusedGPT:
     ) -> Float[Tensor, "rows width"]:
         """Return what `GPT.hidden` does, in rows of tokens and in the type of products."""
         batch, time = ids.shape
+        self.model.check_room(time)
         rate = self.config.dropout
         keys = noise.row_keys if isinstance(noise, Noise) and rate > 0 else None
 

@@ -9,6 +9,7 @@ import ctypes
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from bardling import storage
-from bardling.errors import KernelError
+from bardling.errors import BardlingError, KernelError
 from bardling.machine.compiling import find_compiler
 from bardling.machine.kernel import kernel_text
 
@@ -91,6 +92,8 @@ def _attempt(name: str) -> Library | KernelError:
         return _find(name)
     except KernelError as error:
         return error
+    except (BardlingError, OSError) as error:  # no place for the cache, no process to be had
+        return KernelError(f"the kernels could not be compiled: {error}")
 
 
 def _find(name: str) -> Library:
@@ -103,10 +106,18 @@ def _find(name: str) -> Library:
     path = _place(name, [*sources, *(folder / header for header in HEADERS)], [compiler, *flags])
     if not storage.exists(path):
         _compile(compiler, flags, sources, path)
+    _require_own(path)
     try:
         return Library(path)
     except OSError as error:
         raise KernelError(f"{path} cannot be loaded ({error}); remove it") from error
+
+
+def _require_own(path: Path) -> None:
+    """Refuse a library that someone else could have put there, since loading it runs it."""
+    found = path.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise KernelError(f"{path} belongs to someone else or can be written by others; remove it")
 
 
 def _place(name: str, files: Sequence[Path], options: Sequence[str]) -> Path:
@@ -114,9 +125,17 @@ def _place(name: str, files: Sequence[Path], options: Sequence[str]) -> Path:
     cpuinfo = kernel_text("/proc/cpuinfo").splitlines()
     kinds = sorted({line for line in cpuinfo if line.startswith(("model name", "flags", "Feat"))})
     made_from = [storage.read_bytes(file) for file in files]
-    text = "\n".join((*options, shutil.which(options[0]) or "", *kinds)).encode()
+    text = "\n".join((*options, _version(options[0]), *kinds)).encode()
     digest = storage.sha256(b"\0".join((*made_from, text)))
     return user_cache_path("bardling") / "kernels" / f"{name}-{digest[:24]}.so"
+
+
+@lru_cache(maxsize=4)
+def _version(compiler: str) -> str:
+    """Return where a compiler is and which it says it is."""
+    command = [compiler, "--version"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return f"{shutil.which(compiler)} {told.stdout}"
 
 
 def _compile(compiler: str, flags: Sequence[str], sources: Sequence[Path], path: Path) -> None:
@@ -131,6 +150,7 @@ def _compile(compiler: str, flags: Sequence[str], sources: Sequence[Path], path:
         linked = Path(folder) / "linked.so"
         _finish([_start([compiler, "-shared", "-fopenmp", *objects, "-o", str(linked)], folder)])
         storage.write_bytes(path, storage.read_bytes(linked))
+        path.chmod(0o600)
 
 
 def _start(command: Sequence[str], folder: str) -> subprocess.Popen[str]:

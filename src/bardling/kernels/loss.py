@@ -42,8 +42,8 @@ class HiddenLoss(Function):
         """Return the sum over the rows whose target is not below 0."""
         step = chunk_rows(output.weight.shape[0], output.dtype)
         dhidden = torch.empty_like(hidden)
-        dweight = torch.zeros(output.weight.shape)
-        dbias = torch.zeros(output.weight.shape[0])
+        dweight = hidden.new_zeros(output.weight.shape, dtype=torch.float32)
+        dbias = hidden.new_zeros(output.weight.shape[0], dtype=torch.float32)
         losses = []
         for part, wanted, into in zip(
             *(torch.split(rows, step) for rows in (hidden, targets, dhidden)), strict=True

@@ -129,7 +129,7 @@ def linear_backward(
     """Return the gradients of x, of the weight and of the bias of y = x Wᵀ + b."""
     dbias = None
     if biased:
-        parts = torch.zeros(torch.get_num_threads(), dy.shape[1])
+        parts = dy.new_zeros(torch.get_num_threads(), dy.shape[1], dtype=torch.float32)
         lib.call_typed("sum_rows", dy.dtype, _Grid(*dy.shape), dy, parts)
         dbias = parts.sum(0)
     return times(dy, weight), outer(dy, x).float(), dbias

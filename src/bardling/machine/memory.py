@@ -21,9 +21,9 @@ def free_bytes() -> int | None:
 def ran_out(error: BaseException) -> bool:
     """Tell whether an error says that there was no memory left, on whatever device."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    return bool({"MemoryError", "OutOfMemoryError"} & kinds) or "can't allocate memory" in str(
-        error
-    )
+    words = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    told = any(word in str(error) for word in words)
+    return bool({"MemoryError", "OutOfMemoryError"} & kinds) or told
 
 
 def most_bytes() -> int:

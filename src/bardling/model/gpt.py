@@ -72,14 +72,15 @@ class GPT(nn.Module):
         only.
         """
         start = cache.length
-        self._check_room(start + ids.shape[1])
+        self.check_room(start + ids.shape[1])
         x = self.dropout(self.places(self.embedding(ids), start), noise)
         for index, block in enumerate(self.blocks):
             x = block(x, Pass(start, cache.layer(index), noise))
         cache.advance(ids.shape[1])
         return self.final_norm(x)
 
-    def _check_room(self, end: int) -> None:
+    def check_room(self, end: int) -> None:
+        """Raise `GenerationError` where a context of `end` tokens is longer than the model's."""
         if end > self.config.block_size:
             raise GenerationError(
                 f"the context holds {self.config.block_size} tokens, and {end} were asked of it; "

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import torch
 
+from bardling.machine.memory import ran_out
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner, Loss
 from bardling.training.loop import BatchSource, training_steps
@@ -37,6 +38,8 @@ def compile_learner(
         for rows in shapes(config):
             fast.backward(batches(0, rows), 1)
     except Exception as error:  # whatever a compiler may raise: training can do without it
+        if ran_out(error):
+            raise
         reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
         note(f"torch.compile failed ({reason[:120]}); training goes on without it")
         return replace(
