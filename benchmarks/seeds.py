@@ -19,6 +19,7 @@ from bardling.config import RunConfig
 from bardling.kernels.choice import obstacle
 from bardling.machine.config import MachineConfig
 from bardling.machine.machine import choose_machine
+from bardling.machine.memory import keep_freed_memory
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from bardling.presets import find_preset
@@ -68,6 +69,7 @@ def kept_bytes(work: Callable[[], torch.Tensor]) -> int:
 
 def main() -> None:
     """Compare."""
+    keep_freed_memory()  # as every run does
     print(json.dumps(describe_machine()))
     base = find_preset("seed-001").config
     config = replace(base, optimizer=AdamW(), model=replace(base.model, dropout=0.0))

@@ -4,6 +4,9 @@
 // threads and waits for them, MEET only waits.
 #pragma once
 #include <omp.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #include <algorithm>
 
@@ -35,7 +38,11 @@ static inline Lanes lanes(const bf16* p) {
     return (Lanes)(__builtin_convertvector(*(const Shorts*)p, Words) << 16);
 }
 static inline Lanes lanes(const int8_t* p) {
+#ifdef __AVX512F__  // the compiler would take the bytes one by one
+    return (Lanes)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
+#else
     return __builtin_convertvector(__builtin_convertvector(*(const Bytes*)p, Integers), Lanes);
+#endif
 }
 static inline float total(Lanes x) {
     float sum = 0.0f;
