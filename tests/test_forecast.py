@@ -4,8 +4,10 @@ import pytest
 
 import bardling
 from bardling import pacing
+from bardling.data.token_folder import open_split
 from bardling.run import start_run
 from bardling.run_folder import RunFolder
+from bardling.text.tokenizer_file import load_tokenizer
 from bardling.training import rehearsal
 from tiny import Listener, tiny_config, write_text
 
@@ -15,6 +17,11 @@ def text(tmp_path, monkeypatch):
     monkeypatch.setattr(rehearsal, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(pacing, "SLIP", 1e9)
     return write_text(tmp_path, n_lines=60)
+
+
+def validated(run: RunFolder):
+    """Return the validation tokens of a run, all of which its validations read."""
+    return open_split(run.tokens_path, "val", load_tokenizer(run.path))
 
 
 @pytest.mark.parametrize("budget", ["12steps", "3epochs"])
@@ -30,8 +37,11 @@ def test_what_is_told_is_what_the_run_will_be(text, tmp_path, budget):
     assert found.parameters == facts.parameters
     assert found.tokens == run.result()["tokens"]
     assert found.passes == found.tokens / found.train_tokens
-    expected = found.config.total_steps * found.costs.step
-    assert found.ready_seconds + expected < found.seconds < found.ready_seconds + 20 * expected + 60
+    costs, steps = found.costs, found.config.total_steps
+    validations = 1 + -(-steps // found.config.eval_interval)  # one before the first step
+    each = 2 * len(validated(run)) * costs.validated_token + costs.sample + costs.save
+    expected = found.ready_seconds + steps * costs.step + validations * each + costs.whole
+    assert found.seconds == pytest.approx(expected, rel=1e-9)
     assert 50 * 2**20 < found.memory_bytes < found.machine_bytes
 
 

@@ -61,6 +61,22 @@ def test_batches_are_taken_in_smaller_parts(text, monkeypatch, error):
     assert run.result()["last"]["step"] == 12
 
 
+def test_what_was_added_up_of_a_lost_step_is_let_go(text, monkeypatch):
+    whole = train(text, "whole", accumulate=2)
+    real, calls = workbench.pretraining_loss, [0]
+
+    def second_part_of_third_step(model, batch):
+        calls[0] += 1
+        if calls[0] == 6:
+            raise MemoryError
+        return real(model, batch)
+
+    monkeypatch.setattr(workbench, "pretraining_loss", second_part_of_third_step)
+    run = train(text, "parts", accumulate=2)
+    assert run.config().training.accumulate == 4
+    assert losses(run) == pytest.approx(losses(whole), rel=1e-4)
+
+
 def test_a_run_that_was_cut_goes_on_so(text, monkeypatch):
     class Stops(Listener):
         def stepped(self, result, rate):

@@ -124,7 +124,9 @@ def test_the_same_bits_every_time_and_new_weights_are_seen():
     assert first[0] == again[0]
     assert all(torch.equal(first[1][key], again[1][key]) for key in first[1])
     optimizer.step()  # which does not count in a tensor's version
-    assert next_token_loss(fused, batch).item() / batch.n_targets < again[0]
+    fresh = FusedGPT(model, load_library("training"), torch.bfloat16)
+    moved = next_token_loss(fused, batch).item()
+    assert moved == next_token_loss(fresh, batch).item() != again[0] * batch.n_targets
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan, 1e30])
@@ -134,6 +136,13 @@ def test_what_overflows_is_no_number(value):
         model.embedding.weight[:, 3] = value
     fused = FusedGPT(model, load_library("training"), torch.float32)
     assert not math.isfinite(next_token_loss(fused, batch).item())
+
+
+def test_a_target_that_does_not_exist_is_refused():
+    model, batch = model_of(MODELS["modern"]), batch_of(MODELS["modern"])
+    batch.targets[2, 4] = 37
+    with pytest.raises(IndexError, match="target 37 is none of 37 tokens"):
+        next_token_loss(FusedGPT(model, load_library("training"), torch.float32), batch)
 
 
 @pytest.mark.parametrize(
