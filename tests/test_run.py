@@ -1,6 +1,7 @@
 """A whole run on a small text: what it writes, when it validates, keeps, stops and gives up."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from bardling.errors import (
     TrainingDiverged,
 )
 from bardling.evaluation.loss import evaluate
+from bardling.kernels.library import load_library
 from bardling.machine.config import MachineConfig
 from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder
@@ -416,6 +418,18 @@ def test_a_run_older_than_conditions_is_loaded_and_goes_on(text):
     assert mine.state.conditions == other.state.conditions
 
 
+def test_kernels_made_from_something_else_are_told(text, monkeypatch):
+    run, _ = train(text)
+    run.result_path.unlink()
+    storage.remove_folder(run.checkpoint_path(12))
+    lib = load_library("training")
+    listener, before = Listener(), lib.made_from
+    monkeypatch.setattr(lib, "made_from", "00000000")
+    resume_run(run, listener)
+    (note,) = listener.notes
+    assert note.endswith(f"would be: kernels native {before} before, native 00000000 now")
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize(("before", "now"), [("fp64", "fp32"), ("fp64", "bf16"), ("fp32", "fp64")])
 def test_a_run_goes_on_in_another_precision_and_says_so(text, optimizer, before, now):
@@ -424,8 +438,10 @@ def test_a_run_goes_on_in_another_precision_and_says_so(text, optimizer, before,
     storage.remove_folder(run.checkpoint_path(12))
     listener = Listener()
     resume_run(run, listener, wishes=MachineConfig(precision=now))
-    assert listener.notes == [
-        f"not bitwise what the uninterrupted run would be: precision {before} before, {now} now"
-        + ("; kernels native before, plain now" if now == "fp64" else "")
-    ]
+    (note,) = listener.notes
+    changed = rf"precision {before} before, {now} now"
+    kernels = {"fp64": r"; kernels native \w{8} before, plain now"}.get(now, "")
+    assert re.fullmatch(
+        "not bitwise what the uninterrupted run would be: " + changed + kernels, note
+    )
     assert run.result()["last"]["step"] == 12

@@ -24,7 +24,7 @@ from bardling.evaluation.checks.quick import quick_checks
 from bardling.evaluation.loss import evaluate
 from bardling.evaluation.samples import sample_text
 from bardling.evaluation.validation import Validation
-from bardling.kernels.choice import obstacle
+from bardling.kernels.choice import obstacle, with_kernels
 from bardling.machine.compiling import compiled, expected_seconds
 from bardling.machine.config import MachineConfig
 from bardling.machine.machine import Machine, choose_machine
@@ -86,12 +86,13 @@ class Workbench:
         self.documents = known_documents(self.val, self.tokenizer)
         self.goes_on = checkpoint is not None
         self.before = None if checkpoint is None else checkpoint.state.conditions
-        self.machine: Machine = choose_machine(
+        machine = choose_machine(
             wishes or self.config.machine,
             train_seconds=self._expected_seconds(),
             before=self.before,
             obstacle=partial(obstacle, self.config.model),
         )
+        self.machine: Machine = with_kernels(machine)
         self.learner = self._learner(checkpoint)
 
     @property

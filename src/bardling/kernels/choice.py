@@ -1,5 +1,7 @@
 """Who reads a model: the kernels, or torch alone."""
 
+from dataclasses import replace
+
 from bardling.errors import KernelError
 from bardling.kernels.fused import FusedGPT, fusable
 from bardling.kernels.library import load_library
@@ -18,6 +20,13 @@ def obstacle(config: ModelConfig) -> str | None:
     except KernelError as error:
         return str(error)
     return None
+
+
+def with_kernels(machine: Machine) -> Machine:
+    """Return a machine that knows what its native kernels were made from."""
+    if machine.kernels == "plain":
+        return machine
+    return replace(machine, kernels_made=load_library("training").made_from)
 
 
 def read_by(model: GPT, machine: Machine | None) -> GPT | FusedGPT:

@@ -52,6 +52,8 @@ class Library:
 
     def __init__(self, path: Path) -> None:
         self._functions = ctypes.CDLL(str(path))
+        self.made_from = path.stem.rpartition("-")[2][:8]
+        """A hash of sources, options, compiler and processor, on which the last bits rest."""
 
     def call(self, name: str, *arguments: Any) -> None:
         """Call a function with tensors, structures and None, and the number of threads after."""

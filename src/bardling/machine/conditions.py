@@ -19,7 +19,8 @@ class Conditions:
     precision: str
     compiled: bool
     kernels: str = "plain"
-    """Whose work lies between the products; in older runs it was always torch's."""
+    """Whose work lies between the products: plain (torch's, as in all older runs), or native and
+    the hash of what those were made from."""
     threads: int
     torch: str
     """Version of torch."""

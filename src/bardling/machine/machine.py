@@ -35,6 +35,8 @@ class Machine:
     """Why it is compiled, or why not."""
     kernels: str = "plain"
     """native where bardling's own kernels do what lies between products, else plain."""
+    kernels_made: str = ""
+    """What native kernels were made from, as a hash."""
     threads: int
     team: Team = ALONE
 
@@ -51,7 +53,7 @@ class Machine:
             processor=processor_name(self.device),
             precision=self.precision,
             compiled=self.compiled,
-            kernels=self.kernels,
+            kernels=f"{self.kernels} {self.kernels_made}".strip(),
             threads=self.threads,
             torch=torch.__version__,
         )
