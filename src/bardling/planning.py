@@ -1,8 +1,9 @@
 """Budgets that choose the model: from a text, a time and a machine to the settings of a run.
 
-What ends lowest after a given time was measured on Tiny Shakespeare at several budgets
-(`OPTIMA`, docs/results.md). A budget is counted in the products that the machine gets done in it,
-so a machine that is twice as fast takes the sizes of twice the time. Between two measured budgets
+`OPTIMA` are the sizes that the `shakespeare` preset takes for three budgets; what they end at is in
+docs/results.md, whether others end lower is not measured yet. A budget is counted in the products
+that the machine gets done in it, so a machine that is twice as fast takes the sizes of twice the
+time. Between two measured budgets
 the width is interpolated, beyond the last one models grow with the square root of the budget
 (Hoffmann et al. 2022, section 3.4). How much text there is decides the rest: tokenizer, dropout,
 and how large a model can be of use at all.
@@ -29,8 +30,10 @@ from bardling.presets import config_for
 from bardling.text.lots import chunks
 from bardling.training.config import seconds_of_budget
 
+# The numbers below are rules of thumb, chosen and tried but not tuned; only the rates of `OPTIMA`
+# are measured (results/shakespeare-*.txt).
 REFERENCE_FLOPS = 6.3e11
-"""Products per second of the machine on which the optima were measured, in bf16."""
+"""Products per second in bf16 of the machine that those rates are from."""
 WIDTH_STEP = 64  # widths are multiples of it, and heads of it are half as wide or as wide
 WIDEST, DEEPEST = 1024, 16
 LARGE_TEXT = 8_000_000
@@ -58,7 +61,7 @@ LONGER = 4.0
 
 @dataclass(frozen=True, kw_only=True)
 class Optimum:
-    """The size that ended lowest after a time on the reference machine."""
+    """The size for a time on the reference machine."""
 
     seconds: float
     n_layer: int
