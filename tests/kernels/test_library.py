@@ -58,7 +58,7 @@ def test_a_compiler_that_hangs_is_ended(cache, monkeypatch):
     )
     with pytest.raises(KernelError, match=r"more than 0\.0 s"):
         library.load_library("decoding")
-    assert [process.wait() for process in started] == [-9]
+    assert [process.wait() for process in started if "-c" in process.args] == [-9]
 
 
 def test_a_damaged_library_is_named(cache, monkeypatch):

@@ -5,22 +5,24 @@ what it computes is what the model computes, but for the rounding of sums (tests
 models it can read is said by `fusable`; the others go the plain way.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from bardling.kernels.halves import (
-    AttentionHalf,
-    AttentionWork,
+    Attending,
+    Bending,
     DropRows,
-    FeedForwardHalf,
-    FeedForwardWork,
+    Half,
+    Inner,
     LastNorm,
-    Stack,
+    Work,
     apply,
-    parameters_of,
+    join_layers,
 )
 from bardling.kernels.library import Library
 from bardling.kernels.loss import summed_loss
@@ -51,13 +53,11 @@ class _Sublayer:
     """One half of a block, and where its dropout falls."""
 
     norm: Norm
-    first: Stack
-    second: Stack
+    first: tuple[nn.Linear, ...]
+    second: tuple[nn.Linear, ...]
     site: int
-    heads: Heads | None
-    """Of attention."""
-    kind: str = ""
-    """Of a feed-forward layer."""
+    inner: Callable[[int, Drop], Inner]
+    """(sequences, what is dropped of attention weights) → what lies between the layers."""
 
 
 class FusedGPT:
@@ -72,7 +72,6 @@ class FusedGPT:
             for name, sublayer in block.get_submodule("sublayers").named_children()
         ]
         self.last_norm = _norm(model.final_norm)
-        self.output = Stack([model.output], dtype)
 
     @property
     def device(self) -> torch.device:
@@ -81,22 +80,20 @@ class FusedGPT:
 
     def _sublayer(self, name: str, sublayer: nn.Module) -> _Sublayer:
         layer = dict(sublayer.get_submodule("transform").named_modules())
-        site = getattr(sublayer.get_submodule("dropout"), "site", 0)
-        names, last = ["pattern.query", "pattern.key", "value"], "output"
-        if name != "attention":
+        if name == "attention":
+            heads = _heads(self.config, layer["pattern"])
+            names, last = ["pattern.query", "pattern.key", "value"], "output"
+            inner: Callable[[int, Drop], Inner] = partial(_attending, heads)
+        else:
             names, last = [n for n in ("layer.gate", "layer.up") if n in layer], "layer.down"
+            inner = partial(_bending, self.config.feedforward)
         return _Sublayer(
             norm=_norm(sublayer.get_submodule("norm_before")),
-            first=self._stack(layer, names),
-            second=self._stack(layer, [last]),
-            site=site,
-            heads=_heads(self.config, layer["pattern"]) if name == "attention" else None,
-            kind=self.config.feedforward,
+            first=_linear(layer[n] for n in names),
+            second=_linear([layer[last]]),
+            site=getattr(sublayer.get_submodule("dropout"), "site", 0),
+            inner=inner,
         )
-
-    def _stack(self, layer: dict[str, nn.Module], names: list[str]) -> Stack:
-        found = [layer[name] for name in names]
-        return Stack([linear for linear in found if isinstance(linear, nn.Linear)], self.dtype)
 
     def hidden(
         self, ids: Int64[Tensor, "batch time"], *, noise: Noise | Silence = SILENCE
@@ -115,19 +112,20 @@ class FusedGPT:
             x = apply(DropRows, self.lib, drop(0), x)
         change, dropped = None, NO_DROP
         for part in self.sublayers:
-            common = (self.lib, batch, part.norm, dropped, part.first.ready(), part.second.ready())
-            if part.heads is not None:
-                attention = AttentionWork(*common, part.heads, drop(part.site - 1))
-                x, change = apply(AttentionHalf, attention, x, change, *parameters_of(attention))
-            else:
-                feedforward = FeedForwardWork(*common, part.kind)
-                x, change = apply(
-                    FeedForwardHalf, feedforward, x, change, *parameters_of(feedforward)
-                )
+            work = Work(
+                lib=self.lib,
+                norm=part.norm,
+                drop_change=dropped,
+                first=join_layers(part.first, self.dtype),
+                inner=part.inner(batch, drop(part.site - 1)),
+                second=join_layers(part.second, self.dtype),
+            )
+            x, change = apply(Half, work, x, change, *work.parameters)
             dropped = drop(part.site)
         norm = self.last_norm
-        work = (self.lib, norm, dropped, self.dtype)
-        last: Tensor = apply(LastNorm, work, x, change, norm.weight, norm.bias)
+        last: Tensor = apply(
+            LastNorm, (self.lib, norm, dropped, self.dtype), x, change, norm.weight, norm.bias
+        )
         return last
 
     def summed_loss(
@@ -138,7 +136,20 @@ class FusedGPT:
     ) -> Float[Tensor, ""]:
         """Return the summed cross-entropy of the targets, in nats; those below 0 count nothing."""
         hidden = self.hidden(ids, noise=noise)
-        return summed_loss(self.lib, self.output.ready(), hidden, targets.flatten())
+        output = join_layers([self.model.output], self.dtype)
+        return summed_loss(self.lib, output, hidden, targets.flatten())
+
+
+def _attending(heads: Heads, batch: int, drop: Drop) -> Inner:
+    return Attending(batch, heads, drop)
+
+
+def _bending(kind: str, batch: int, drop: Drop) -> Inner:
+    return Bending(kind)
+
+
+def _linear(modules: Iterable[nn.Module]) -> tuple[nn.Linear, ...]:
+    return tuple(module for module in modules if isinstance(module, nn.Linear))
 
 
 def _norm(module: nn.Module) -> Norm:

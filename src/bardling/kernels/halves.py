@@ -1,13 +1,14 @@
-"""The two halves of a block as one differentiable step each, with the way back written out.
+"""A half of a block as one differentiable step, with the way back written out.
 
-A half begins where the one before ended: it adds that one's change to the stream, normalises,
-and makes a change of its own, which it leaves to be added. So a stream goes through memory once
+Attention and feed-forward are halves of one form: a norm, a linear layer, something in between,
+a linear layer. A half begins where the one before ended: it adds that one's change to the stream,
+and makes a change of its own, which it leaves to be added. So the stream goes through memory once
 a half. What autograd sees of a model are these steps, its ends, and nothing between.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -28,81 +29,144 @@ from bardling.kernels.operations import (
     bend,
     bend_backward,
     drop_rows,
-    linear_backward,
+    sum_rows,
 )
-from bardling.kernels.products import times_transposed
+from bardling.kernels.products import outer, times, times_transposed
 
 
-class Stack:
-    """Linear layers with one input, multiplied as one, in the type of products.
+@dataclass(frozen=True)
+class Layer:
+    """Linear layers with one input as one matrix, copied in the type of products."""
 
-    `ready` copies the weights anew for every batch: nothing tells that they have changed, since
-    torch's fused optimizers do not count their steps in a tensor's version.
-    """
-
-    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype) -> None:
-        self.layers, self.dtype = tuple(layers), dtype
-        self.sizes = [layer.weight.shape[0] for layer in layers]
-        self.parameters = [layer.weight for layer in layers] + [layer.bias for layer in layers]
-        self.biased = layers[0].bias is not None
-        self.weight, self.bias = torch.empty(0), torch.empty(0)
-
-    def ready(self) -> "Stack":
-        """Bring the copy up to date."""
-        with torch.no_grad():
-            weights = [layer.weight.to(self.dtype) for layer in self.layers]
-            self.weight = weights[0] if len(weights) == 1 else torch.cat(weights)
-            if self.biased:
-                self.bias = torch.cat([layer.bias for layer in self.layers]).to(self.dtype)
-        return self
+    weight: Tensor
+    bias: Tensor | None
+    sizes: tuple[int, ...]
+    """Rows of each."""
+    parameters: tuple[Tensor | None, ...]
+    """The weights of all, then the biases, None for one that is absent."""
 
     def __call__(self, x: Wide) -> Wide:
         """Return x Wᵀ + b."""
-        return times_transposed(x, self.weight, self.bias if self.biased else None)
+        return times_transposed(x, self.weight, self.bias)
 
     def split(self, dweight: Tensor, dbias: Tensor | None) -> list[Tensor | None]:
         """Return the gradients of `parameters`."""
         none = [None] * len(self.sizes)
-        biases = none if dbias is None else list(torch.split(dbias, self.sizes))
-        return [*torch.split(dweight, self.sizes), *biases]
+        biases = none if dbias is None else list(torch.split(dbias, list(self.sizes)))
+        return [*torch.split(dweight, list(self.sizes)), *biases]
+
+
+def join_layers(layers: Sequence[nn.Linear], dtype: torch.dtype) -> Layer:
+    """Return layers as one, with a copy of their weights as they are now.
+
+    It is made anew for every batch: nothing tells that weights have changed, since torch's fused
+    optimizers do not count their steps in a tensor's version.
+    """
+    with torch.no_grad():
+        weights = [layer.weight.to(dtype) for layer in layers]
+        biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
+        return Layer(
+            weight=weights[0] if len(weights) == 1 else torch.cat(weights),
+            bias=torch.cat(biases).to(dtype) if biases else None,
+            sizes=tuple(layer.weight.shape[0] for layer in layers),
+            parameters=(*(x.weight for x in layers), *(x.bias for x in layers)),
+        )
+
+
+Kept = tuple[Tensor | None, ...]
+"""What a way back needs besides its input."""
+
+
+@runtime_checkable
+class Inner(Protocol):
+    """What lies between the two linear layers of a half."""
+
+    @property
+    def parameters(self) -> tuple[Tensor | None, ...]:
+        """Those that it has of its own."""
+        ...
+
+    def forward(self, lib: Library, x: Wide) -> tuple[Wide, Kept]:
+        """Return what follows from `x`, and what is kept of it."""
+        ...
+
+    def again(self, lib: Library, x: Wide, kept: Kept) -> Wide:
+        """Return what `forward` returned: kept, or made once more."""
+        ...
+
+    def backward(self, lib: Library, dy: Wide, x: Wide, kept: Kept) -> tuple[Wide, Kept]:
+        """Return the gradients of `x` and of the parameters."""
+        ...
 
 
 @dataclass(frozen=True)
-class Half:
-    """What both halves need besides tensors."""
+class Attending:
+    """Heads that attend to each other, for queries, keys and values side by side."""
+
+    batch: int
+    heads: Heads
+    drop: Drop
+
+    @property
+    def parameters(self) -> tuple[Tensor | None, ...]:
+        """The weights of the norms of queries and keys."""
+        return self.heads.query_weight, self.heads.key_weight
+
+    def forward(self, lib: Library, x: Wide) -> tuple[Wide, Kept]:
+        """Return the mixtures, and keep them with what made them."""
+        mixed, kept = attend(lib, x, self.batch, self.heads, self.drop)
+        return mixed, (mixed, *kept[:4], *kept.rstds)
+
+    def again(self, lib: Library, x: Wide, kept: Kept) -> Wide:
+        """Return the mixtures."""
+        mixed: Any = kept[0]
+        return mixed
+
+    def backward(self, lib: Library, dy: Wide, x: Wide, kept: Kept) -> tuple[Wide, Kept]:
+        """Go back through attention."""
+        parts: Any = (*kept[1:5], kept[5:])
+        attended = Attended._make(parts)
+        dx, dquery, dkey = attend_backward(lib, dy, x, self.batch, self.heads, self.drop, attended)
+        return dx, (dquery, dkey)
+
+
+@dataclass(frozen=True)
+class Bending:
+    """The bend of a feed-forward layer, which is bent again rather than kept."""
+
+    kind: str
+    parameters: tuple[Tensor | None, ...] = ()
+
+    def forward(self, lib: Library, x: Wide) -> tuple[Wide, Kept]:
+        """Return what was bent."""
+        return bend(lib, self.kind, x), ()
+
+    def again(self, lib: Library, x: Wide, kept: Kept) -> Wide:
+        """Bend again."""
+        return bend(lib, self.kind, x)
+
+    def backward(self, lib: Library, dy: Wide, x: Wide, kept: Kept) -> tuple[Wide, Kept]:
+        """Go back through the bend."""
+        return bend_backward(lib, self.kind, dy, x), ()
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a half needs besides tensors."""
 
     lib: Library
-    batch: int
     norm: Norm
     drop_change: Drop
     """What is dropped of the change that is added first."""
-    first: Stack
-    second: Stack
+    first: Layer
+    inner: Inner
+    second: Layer
 
-
-@dataclass(frozen=True)
-class AttentionWork(Half):
-    """Its stacks are query, key and value, and the output."""
-
-    heads: Heads
-    drop: Drop
-    """What is dropped of the attention weights."""
-
-
-@dataclass(frozen=True)
-class FeedForwardWork(Half):
-    """Its stacks are up, after the gate where there is one, and down."""
-
-    kind: str
-
-
-def parameters_of(work: Half) -> list[Tensor | None]:
-    """Return the parameters in the order in which a half takes them."""
-    own = (
-        [work.heads.query_weight, work.heads.key_weight] if isinstance(work, AttentionWork) else []
-    )
-    stacks = [*work.first.parameters, *work.second.parameters]
-    return [work.norm.weight, work.norm.bias, *stacks, *own]
+    @property
+    def parameters(self) -> tuple[Tensor | None, ...]:
+        """All of them, in the order in which `Half` takes them."""
+        layers = (*self.first.parameters, *self.second.parameters)
+        return (self.norm.weight, self.norm.bias, *layers, *self.inner.parameters)
 
 
 def apply(function: type[Function], *arguments: Any) -> Any:
@@ -111,82 +175,46 @@ def apply(function: type[Function], *arguments: Any) -> Any:
     return do(*arguments)
 
 
-class AttentionHalf(Function):
-    """(work, stream, change or None, parameters) → stream with the change, attention's change."""
+class Half(Function):
+    """(work, stream, change or None, parameters) → the stream with the change, the next change."""
 
     @staticmethod
     def forward(
-        ctx: Any, work: AttentionWork, x: Wide, change: Wide | None, *_: Tensor | None
+        ctx: Any, work: Work, x: Wide, change: Wide | None, *_: Tensor | None
     ) -> tuple[Wide, Wide]:
         """Keep what the way back needs, and return both."""
-        lib, dtype = work.lib, work.first.dtype
+        lib, dtype = work.lib, work.first.weight.dtype
         total, y, stats = add_norm(lib, x, change, work.drop_change, work.norm, dtype)
-        joined = work.first(y)
-        mixed, kept = attend(lib, joined, work.batch, work.heads, work.drop)
+        wide = work.first(y)
+        out, kept = work.inner.forward(lib, wide)
         ctx.work, ctx.with_change = work, change is not None
-        ctx.weights = work.first.weight, work.second.weight
-        ctx.save_for_backward(total, y, stats, joined, mixed, *kept[:4], *kept.rstds)
+        ctx.save_for_backward(total, y, stats, wide, *kept)
         ctx.set_materialize_grads(False)
-        return total, work.second(mixed)
+        return total, work.second(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dtotal: Wide | None, dchange: Wide) -> tuple[Any, ...]:
         """Go back through it."""
         work, lib = ctx.work, ctx.work.lib
-        total, y, stats, joined, mixed, query, key, value, weights, *rstds = ctx.saved_tensors
-        kept = Attended(query, key, value, weights, tuple(rstds))
-        first, second = ctx.weights
-        dmixed, doutput, dbias = linear_backward(
-            lib, dchange, mixed, second, biased=work.second.biased
-        )
-        djoined, dquery, dkey = attend_backward(
-            lib, dmixed, joined, work.batch, work.heads, work.drop, kept
-        )
-        dy, dfirst, dfirst_bias = linear_backward(lib, djoined, y, first, biased=work.first.biased)
+        total, y, stats, wide, *kept = ctx.saved_tensors
+        out = work.inner.again(lib, wide, tuple(kept))
+        dout, *dsecond = linear_backward(lib, dchange, out, work.second)
+        dwide, dinner = work.inner.backward(lib, dout, wide, tuple(kept))
+        dy, *dfirst = linear_backward(lib, dwide, y, work.first)
         back = add_norm_backward(
             lib, dtotal, dy, total, stats, work.norm, work.drop_change,
             with_change=ctx.with_change,
         )  # fmt: skip
-        stacks = [*work.first.split(dfirst, dfirst_bias), *work.second.split(doutput, dbias)]
-        return None, back.x, back.change, back.weight, back.bias, *stacks, dquery, dkey
+        return None, *back, *work.first.split(*dfirst), *work.second.split(*dsecond), *dinner
 
 
-class FeedForwardHalf(Function):
-    """(work, stream, change, parameters) → stream with the change, feed-forward's change."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, work: FeedForwardWork, x: Wide, change: Wide | None, *_: Tensor | None
-    ) -> tuple[Wide, Wide]:
-        """Keep what the way back needs, and return both."""
-        lib, dtype = work.lib, work.first.dtype
-        total, y, stats = add_norm(lib, x, change, work.drop_change, work.norm, dtype)
-        wide = work.first(y)
-        ctx.work, ctx.with_change = work, change is not None
-        ctx.weights = work.first.weight, work.second.weight
-        ctx.save_for_backward(total, y, stats, wide)
-        ctx.set_materialize_grads(False)
-        return total, work.second(bend(lib, work.kind, wide))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dtotal: Wide | None, dchange: Wide) -> tuple[Any, ...]:
-        """Go back through it; what was bent is bent again rather than kept."""
-        work, lib = ctx.work, ctx.work.lib
-        total, y, stats, wide = ctx.saved_tensors
-        first, second = ctx.weights
-        dbent, ddown, dbias = linear_backward(
-            lib, dchange, bend(lib, work.kind, wide), second, biased=work.second.biased
-        )
-        dwide = bend_backward(lib, work.kind, dbent, wide)
-        dy, dfirst, dfirst_bias = linear_backward(lib, dwide, y, first, biased=work.first.biased)
-        back = add_norm_backward(
-            lib, dtotal, dy, total, stats, work.norm, work.drop_change,
-            with_change=ctx.with_change,
-        )  # fmt: skip
-        stacks = [*work.first.split(dfirst, dfirst_bias), *work.second.split(ddown, dbias)]
-        return None, back.x, back.change, back.weight, back.bias, *stacks
+def linear_backward(
+    lib: Library, dy: Wide, x: Wide, layer: Layer
+) -> tuple[Wide, Tensor, Tensor | None]:
+    """Return the gradients of x, of the weight and of the bias of a layer."""
+    dbias = None if layer.bias is None else sum_rows(lib, dy)
+    return times(dy, layer.weight), outer(dy, x).float(), dbias
 
 
 class LastNorm(Function):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from bardling.kernels.halves import Stack, apply
+from bardling.kernels.halves import Layer, apply
 from bardling.kernels.library import Library
 from bardling.kernels.operations import cross_entropy
 from bardling.kernels.products import outer, times
@@ -34,13 +34,13 @@ class HiddenLoss(Function):
     def forward(
         ctx: Any,
         lib: Library,
-        output: Stack,
+        output: Layer,
         targets: Int64[Tensor, " rows"],
         hidden: Float[Tensor, "rows width"],
         *_: Tensor | None,
     ) -> Float[Tensor, ""]:
         """Return the sum over the rows whose target is not below 0."""
-        step = chunk_rows(output.weight.shape[0], output.dtype)
+        step = chunk_rows(output.weight.shape[0], output.weight.dtype)
         dhidden = torch.empty_like(hidden)
         dweight = hidden.new_zeros(output.weight.shape, dtype=torch.float32)
         dbias = hidden.new_zeros(output.weight.shape[0], dtype=torch.float32)
@@ -62,17 +62,19 @@ class HiddenLoss(Function):
     def backward(ctx: Any, dloss: Tensor) -> tuple[Any, ...]:
         """Scale what is ready."""
         dhidden, dweight, dbias = ctx.saved_tensors
-        parts = ctx.output.split(dweight * dloss, dbias * dloss if ctx.output.biased else None)
+        parts = ctx.output.split(
+            dweight * dloss, None if ctx.output.bias is None else dbias * dloss
+        )
         return None, None, None, dhidden * dloss, *parts
 
 
 def summed_loss(
-    lib: Library, output: Stack, hidden: Float[Tensor, "rows width"], targets: Tensor
+    lib: Library, output: Layer, hidden: Float[Tensor, "rows width"], targets: Tensor
 ) -> Float[Tensor, ""]:
     """Return the summed cross-entropy, without a gradient where none is asked for."""
     if torch.is_grad_enabled():
         loss: Tensor = apply(HiddenLoss, lib, output, targets, hidden, *output.parameters)
         return loss
-    step = chunk_rows(output.weight.shape[0], output.dtype)
+    step = chunk_rows(output.weight.shape[0], output.weight.dtype)
     parts = zip(torch.split(hidden, step), torch.split(targets, step), strict=True)
     return torch.cat([cross_entropy(lib, output(part), wanted) for part, wanted in parts]).sum()

@@ -14,7 +14,6 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from bardling.kernels.library import Library
-from bardling.kernels.products import outer, times
 
 Wide = Float[Tensor, "rows _"]
 
@@ -123,16 +122,11 @@ def add_norm_backward(
     return NormGradients(dx, dchange, dweight, None if norm.bias is None else dbias)
 
 
-def linear_backward(
-    lib: Library, dy: Wide, x: Wide, weight: Tensor, *, biased: bool
-) -> tuple[Wide, Tensor, Tensor | None]:
-    """Return the gradients of x, of the weight and of the bias of y = x Wᵀ + b."""
-    dbias = None
-    if biased:
-        parts = dy.new_zeros(torch.get_num_threads(), dy.shape[1], dtype=torch.float32)
-        lib.call_typed("sum_rows", dy.dtype, _Grid(*dy.shape), dy, parts)
-        dbias = parts.sum(0)
-    return times(dy, weight), outer(dy, x).float(), dbias
+def sum_rows(lib: Library, x: Wide) -> Float[Tensor, " width"]:
+    """Return the sum of all rows in float32, the gradient of a bias."""
+    parts = x.new_zeros(torch.get_num_threads(), x.shape[1], dtype=torch.float32)
+    lib.call_typed("sum_rows", x.dtype, _Grid(*x.shape), x, parts)
+    return parts.sum(0)
 
 
 class Heads(NamedTuple):
