@@ -23,19 +23,22 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import tiktoken
 import tokenizers
 from measured_on import describe_machine
 
+from bardling.benchmarking.text import direct_encoding
+from bardling.benchmarking.timing import by_turns
 from bardling.data.batches import Windows
 from bardling.data.encoding import encode_stream
 from bardling.data.known import data_folder
 from bardling.data.reading import write_jsonl
 from bardling.data.stories.telling import tell
 from bardling.data.token_folder import Index, open_row, write_split
+from bardling.evaluation.tokenizers import hugging_face_bpe
 from bardling.text.bpe import BPETokenizer
 from bardling.text.bpe_encoding import ByTiktoken
 
@@ -43,6 +46,7 @@ LEARN_ON = """
 import sys
 from pathlib import Path
 from bardling.data.stories.telling import tell
+from bardling.evaluation.tokenizers import hugging_face_bpe
 from bardling.text.bpe import BPETokenizer
 limit = int(sys.argv[1])
 def texts():
@@ -76,26 +80,11 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def by_turns(times: int, **works: Callable[[], object]) -> dict[str, float]:
-    """Return the median seconds of each work, done one after the other, so many times."""
-    seconds: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(times):
-        for name, work in works.items():
-            seconds[name].append(timed(work))
-    return {name: statistics.median(found) for name, found in seconds.items()}
-
-
-def theirs(texts: list[str], size: int) -> tokenizers.Tokenizer:
-    """Return Hugging Face's tokenizer, trained."""
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=size,
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+def median_seconds(times: int, **works: Callable[[], object]) -> dict[str, float]:
+    """Return the median seconds of each work, taking turns so many times."""
+    measured = {name: partial(timed, work) for name, work in works.items()}
+    found = by_turns(measured, rounds=times, warm_up=False)
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
 
 
 def learning(name: str, texts: list[str], size: int, times: int) -> None:
@@ -106,9 +95,9 @@ def learning(name: str, texts: list[str], size: int, times: int) -> None:
         found["ours"] = BPETokenizer.train(texts, vocab_size=size, processes=2)
 
     def hugging_face() -> None:
-        found["theirs"] = theirs(texts, size)
+        found["theirs"] = hugging_face_bpe(texts, size)
 
-    seconds = by_turns(times, ours=ours, tokenizers=hugging_face)
+    seconds = median_seconds(times, ours=ours, tokenizers=hugging_face)
     merges = json.loads(found["theirs"].to_str())["model"]["merges"]
     same = merges == found["ours"].to_json()["model"]["merges"]
     n_bytes = sum(len(text.encode()) for text in texts)
@@ -179,10 +168,7 @@ def encoding(text: str) -> None:
     trained = BPETokenizer.train([text], vocab_size=8000)
     fast = trained.encoder
     assert isinstance(fast, ByTiktoken)
-    direct = tiktoken.Encoding(
-        "direct", pat_str=fast.whole._pat_str, special_tokens={},
-        mergeable_ranks={token: rank for rank, token in enumerate(trained.token_bytes)},
-    )  # fmt: skip
+    direct = direct_encoding(trained)
     lots = [text] * 240
     size = len(text.encode()) / 1e6
 
@@ -190,13 +176,13 @@ def encoding(text: str) -> None:
         trained.reference.known.clear()
         trained.reference.encode(text)
 
-    seconds = by_turns(
+    seconds = median_seconds(
         7,
         readable=readable,
         ours=lambda: trained.encode(text),
         tiktoken=lambda: direct.encode_ordinary(text),
     )
-    many = by_turns(
+    many = median_seconds(
         3,
         one=lambda: sum(map(len, encode_stream(lots, trained))),
         threads=lambda: sum(map(len, encode_stream(lots, trained, threads=2))),

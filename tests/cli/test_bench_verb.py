@@ -21,7 +21,7 @@ def quick(monkeypatch):
         monkeypatch.setattr(module, "by_turns", lambda works, rounds=0: by_turns(works, rounds=2))
     monkeypatch.setattr(training, "matmul_rate", lambda device, dtype: 1e12)
     for module in (training, generation):
-        monkeypatch.setattr(module, "copy_rate", lambda device: 2e10)
+        monkeypatch.setattr(module, "copy_rate", lambda device, n_bytes=0: 2e10)
     monkeypatch.setattr(text, "STORIES", 60)
     monkeypatch.setattr(text, "VOCABULARY", 400)
     monkeypatch.setattr(text, "BATCHES", 3)
@@ -52,7 +52,8 @@ def test_writing_by_a_preset_and_by_a_run(cli, train):
     lines = done.out.splitlines()
     assert lines[0].split() == ["weights", "sequences", "tokens/s", "weights", "read", "of", "a",
                                 "copy's", "loss"]  # fmt: skip
-    assert len(lines) == 7 and lines[1].split()[-1] == "+0.0000"
+    assert len(lines) == 8 and lines[1].split()[-1] == "+0.0000"
+    assert lines[-1].startswith("--draft 8 writes ")
 
 
 @pytest.mark.parametrize("word", ["tokenizer", "data"])

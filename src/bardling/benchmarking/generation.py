@@ -4,8 +4,9 @@ Reading the weights is all that a large model does for a token, so the roofline 
 of the weights that are read for each token against what a copy reads here.
 """
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import get_args
@@ -15,15 +16,17 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from bardling.benchmarking.timing import ROUNDS, Spread, by_turns
+from bardling.benchmarking.timing import ROUNDS, Spread, by_turns, ratio
 from bardling.generation.decode import decode
-from bardling.generation.sampling import Greedy
+from bardling.generation.sampling import Greedy, Sample
+from bardling.generation.speculation import decode_ahead
 from bardling.kernels.decoder import WeightForm, open_decoder
 from bardling.machine.measure import copy_rate
 from bardling.model.cache import KVCache
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
 
+PROMPT_TOKENS = 16
 BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
 FORMS: tuple[WeightForm, ...] = get_args(WeightForm)
 
@@ -37,6 +40,8 @@ class GenerationSpeed:
     tokens_per_second: Spread
     read_per_second: float
     """Bytes of weights read per second."""
+    copied_per_second: float
+    """Bytes that a copy of as many reads here."""
     loss_difference: float | None
     """Nats per token more than with the model's own weights, where there was a text to tell."""
 
@@ -46,12 +51,10 @@ def writer(model: GPT, *, sequences: int, n_tokens: int, form: WeightForm) -> Ca
     start = torch.zeros(sequences, 1, dtype=torch.int64)
 
     def write() -> float:
-        began = time.perf_counter()
         steps = decode(
             model, start, Greedy(), max_new_tokens=n_tokens, seeds=[0] * sequences, weights=form
         )
-        count = sum(1 for _ in steps)
-        return count * sequences / (time.perf_counter() - began)
+        return _rate_of(steps)
 
     return write
 
@@ -78,6 +81,7 @@ def measure_generation(
     weights = count_parameters(model.config)
     read = weights.total - weights.embeddings * (not model.config.tie_embeddings)
     found = []
+    copies = {form: _copy_reads(read * BYTES[form]) for form in forms}
     for form, count in kinds:
         speed = Spread.of(rates[f"{form} {count}"])
         found.append(
@@ -86,15 +90,47 @@ def measure_generation(
                 sequences=count,
                 tokens_per_second=speed,
                 read_per_second=read * BYTES[form] * speed.median / count,
+                copied_per_second=copies[form],
                 loss_difference=losses[form] - losses["fp32"] if losses else None,
             )
         )
     return found
 
 
-def memory_rate() -> float:
-    """Return the bytes per second that this machine reads at most, by a copy: half of its total."""
-    return copy_rate(torch.device("cpu")) / 2
+def _copy_reads(n_bytes: int) -> float:
+    """Return the bytes per second that a copy of so many reads here: half of what it moves."""
+    return copy_rate(torch.device("cpu"), n_bytes=n_bytes) / 2
+
+
+def measure_draft(
+    model: GPT, ids: Int64[Tensor, " time"], *, n_draft: int, n_tokens: int, rounds: int = ROUNDS
+) -> Spread | None:
+    """Return how many times as fast a text is written with guesses; None where nothing can guess.
+
+    It begins with `ids` and is drawn at a temperature of 0.8, another one each round.
+    """
+    decoder = open_decoder(model)
+    if decoder is None:
+        return None
+    start, strategy = ids[None, :PROMPT_TOKENS], Sample(temperature=0.8)
+    seeds = itertools.count()
+
+    def ahead() -> float:
+        settings: dict[str, int] = {"seed": next(seeds) // 2, "max_new_tokens": n_tokens}
+        return _rate_of(decode_ahead(model, decoder, start, strategy, n_draft=n_draft, **settings))
+
+    def plain() -> float:
+        seed = next(seeds) // 2  # that of the text before
+        return _rate_of(decode(model, start, strategy, max_new_tokens=n_tokens, seeds=[seed]))
+
+    found = by_turns({"ahead": ahead, "plain": plain}, rounds=rounds)
+    return ratio(found["ahead"], found["plain"])
+
+
+def _rate_of(steps: Iterable[Tensor]) -> float:
+    began = time.perf_counter()
+    count = sum(len(tokens) for tokens in steps)
+    return count / (time.perf_counter() - began)
 
 
 @torch.no_grad()

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import tiktoken
-import tokenizers
 
 from bardling.benchmarking.timing import ROUNDS, Spread, by_turns
 from bardling.data.batches import Windows
 from bardling.data.encoding import encode_stream
 from bardling.data.stories.telling import tell
 from bardling.data.token_folder import Index, open_row, write_split
+from bardling.evaluation.tokenizers import hugging_face_bpe
 from bardling.text.bpe import BPETokenizer
+from bardling.text.pretokenize import PATTERNS
 
 STORIES = 4000
 """About 2.5 MB."""
@@ -48,11 +49,11 @@ def measure_tokenizer(texts: list[str], *, rounds: int = ROUNDS) -> list[TextSpe
     """Measure learning byte pairs, and encoding with them, beside `tokenizers` and tiktoken."""
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
     trained = BPETokenizer.train(texts, vocab_size=VOCABULARY)
-    direct = _direct(trained)
+    direct = direct_encoding(trained)
     learning = by_turns(
         {
             "bardling": _rate(lambda: BPETokenizer.train(texts, vocab_size=VOCABULARY), megabytes),
-            "tokenizers": _rate(lambda: _learn_elsewhere(texts), megabytes),
+            "tokenizers": _rate(lambda: hugging_face_bpe(texts, VOCABULARY), megabytes),
         },
         rounds=rounds,
     )
@@ -119,22 +120,11 @@ def _rate(work: Callable[[], object], amount: float) -> Callable[[], float]:
     return measure
 
 
-def _direct(trained: BPETokenizer) -> tiktoken.Encoding:
-    """Return tiktoken's own encoder with the same byte pairs."""
+def direct_encoding(trained: BPETokenizer) -> tiktoken.Encoding:
+    """Return tiktoken's own encoder with the same byte pairs, split as GPT-2 does."""
     return tiktoken.Encoding(
         "direct",
-        pat_str=r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+        pat_str=PATTERNS["gpt2"],
         mergeable_ranks={token: rank for rank, token in enumerate(trained.token_bytes)},
         special_tokens={},
     )
-
-
-def _learn_elsewhere(texts: list[str]) -> None:
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)

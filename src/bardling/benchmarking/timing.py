@@ -26,10 +26,10 @@ class Spread:
 
 
 def by_turns(
-    works: Mapping[str, Callable[[], float]], *, rounds: int = ROUNDS
+    works: Mapping[str, Callable[[], float]], *, rounds: int = ROUNDS, warm_up: bool = True
 ) -> dict[str, list[float]]:
-    """Return what each work measured in each round, after one round that warms up."""
-    for work in works.values():
+    """Return what each work measured in each round, after one that warms up and does not count."""
+    for work in works.values() if warm_up else ():
         work()
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):

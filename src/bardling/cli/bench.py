@@ -17,7 +17,7 @@ from torch import Tensor
 
 import bardling
 from bardling import storage
-from bardling.benchmarking.generation import measure_generation, memory_rate
+from bardling.benchmarking.generation import measure_draft, measure_generation
 from bardling.benchmarking.text import TextSpeed, made_text, measure_data, measure_tokenizer
 from bardling.benchmarking.timing import Spread
 from bardling.benchmarking.training import VOCABULARY, TrainingSpeed, measure_training
@@ -30,6 +30,7 @@ from bardling.presets import PRESETS, config_for
 from bardling.reporting.screen import Screen, show_text
 from bardling.run_folder import find_run, runs_folder
 
+DRAFT = 8  # tokens guessed at once
 COMPARED_TOKENS = 2000  # of a run's validation text, on which the forms of weights are compared
 
 USAGE = """\
@@ -126,10 +127,10 @@ def _generate(argv: Sequence[str]) -> int:
         found = measure_generation(
             model, sequences=arguments.sequences, n_tokens=arguments.max_new_tokens, ids=ids
         )
-        memory = memory_rate()
+        draft = None if ids is None else measure_draft(model, ids, n_draft=DRAFT, n_tokens=200)
     if arguments.json:
         rows = [dataclasses.asdict(row) for row in found]
-        _show_json({"rows": rows, "memory_per_second": memory})
+        _show_json({"rows": rows, "draft": None if draft is None else dataclasses.asdict(draft)})
         return 0
     screen, table = Screen(), Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("weights", "sequences", "tokens/s", "weights read", "of a copy's", "loss"):
@@ -141,10 +142,13 @@ def _generate(argv: Sequence[str]) -> int:
             str(row.sequences),
             _spread(row.tokens_per_second),
             f"{row.read_per_second / 1e9:.3g} GB/s",
-            f"{row.read_per_second / memory:.0%}",
+            f"{row.read_per_second / row.copied_per_second:.0%}",
             "" if more is None else f"{more:+.4f}",
         )
     screen.print(table, soft_wrap=False)
+    if draft is not None:
+        low, middle, high = draft.lowest, draft.median, draft.highest
+        screen.print(f"--draft {DRAFT} writes {middle:.2f} times as fast ({low:.2f} to {high:.2f})")
     return 0
 
 

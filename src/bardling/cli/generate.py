@@ -47,7 +47,7 @@ class GenerateArguments:
     """Read the weights so; the short forms are quicker for large models and differ a little."""
     draft: int = 0
     """Guess so many tokens by what was written before and read them at once: the same text,
-    sooner where it repeats itself and the model is large."""
+    slower for small models, not measured for large ones."""
     checkpoint: str = "best"
     """best, last, a step, or all."""
     output: File = None

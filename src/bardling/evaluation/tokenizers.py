@@ -212,7 +212,8 @@ def _words(text: str) -> _Candidate:
     )
 
 
-def _hugging_face(text: str, size: int) -> _Candidate:
+def hugging_face_bpe(texts: Sequence[str], size: int) -> tokenizers.Tokenizer:
+    """Return a tokenizer that Hugging Face's library has learned from texts, as ours learns."""
     theirs = tokenizers.Tokenizer(tokenizers.models.BPE())
     theirs.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     theirs.decoder = tokenizers.decoders.ByteLevel()
@@ -221,7 +222,12 @@ def _hugging_face(text: str, size: int) -> _Candidate:
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    _, seconds = _timed(lambda: theirs.train_from_iterator([text], trainer))
+    theirs.train_from_iterator(texts, trainer)
+    return theirs
+
+
+def _hugging_face(text: str, size: int) -> _Candidate:
+    theirs, seconds = _timed(lambda: hugging_face_bpe([text], size))
     return _Candidate(
         name=f"tokenizers {size:,}",
         vocab_size=theirs.get_vocab_size(),

@@ -29,12 +29,16 @@ LONGEST_MATCH, SHORTEST_MATCH = 6, 2
 
 def draft(written: Sequence[int], most: int) -> list[int]:
     """Return what followed the last tokens the time before, at most so many; longer matches win."""
-    for length in range(min(LONGEST_MATCH, len(written) - 1), SHORTEST_MATCH - 1, -1):
-        end = list(written[-length:])
-        for start in range(len(written) - length - 1, -1, -1):
-            if list(written[start : start + length]) == end:
-                return list(written[start + length : start + length + most])
-    return []
+    found, longest = 0, SHORTEST_MATCH - 1
+    for end in range(len(written) - 1, SHORTEST_MATCH - 1, -1):  # of equal matches the newest wins
+        length, most_here = 0, min(end, LONGEST_MATCH)
+        while length < most_here and written[end - 1 - length] == written[-1 - length]:
+            length += 1
+        if length > longest:
+            found, longest = end, length
+        if length == LONGEST_MATCH:
+            break
+    return list(written[found : found + most]) if found else []
 
 
 @torch.no_grad()
