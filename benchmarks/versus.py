@@ -2,8 +2,8 @@
 
     python benchmarks/versus.py [--nanogpt FOLDER] [--llama2c PROGRAM] [--only WORD ...]
 
-- `--nanogpt`: a checkout of nanoGPT; its model and optimizer are imported, its step is that of its
-  CPU recipe (float32, not compiled, AdamW, clipping at 1).
+- `--nanogpt`: a checkout of nanoGPT, its Tiny Shakespeare prepared. Its model and optimizer are
+  imported, its step is that of its CPU recipe (float32, not compiled, AdamW, clipping at 1).
 - `--llama2c`: llama2.c's `run`, compiled by `gcc -Ofast -fopenmp -march=native run.c -lm`.
 - Hugging Face's GPT-2 with its cache is measured where transformers is installed.
 
@@ -23,25 +23,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import torch
 from measured_on import describe_machine
+from turns import imports_alone, take_turns
 
 from bardling.benchmarking.generation import writer
 from bardling.benchmarking.timing import Spread, by_turns, ratio
-from bardling.benchmarking.training import measure_training, stepper, tokens_per_second
-from bardling.config import RunConfig
-from bardling.kernels.choice import obstacle
-from bardling.machine.config import MachineConfig
-from bardling.machine.machine import choose_machine
 from bardling.model.families import classic, modern
 from bardling.model.gpt import GPT
-from bardling.model.size import count_parameters
-from bardling.training.config import TrainingConfig
-from bardling.training.optimizer_config import AdamW
 
 
 def shape(block_size: int, n_layer: int, n_head: int, n_embd: int) -> dict[str, int]:
@@ -59,21 +51,15 @@ WRITERS = {
     "6L 384d": shape(256, 6, 6, 384) | {"vocab_size": 65},
     "12L 768d": shape(256, 12, 12, 768) | {"vocab_size": 32_000},
 }
-SIZES = {"1M": (4, 128), "7M": (6, 320), "25M": (8, 512), "85M": (12, 768)}
-CONTEXTS = (64, 256, 1024)
-ROW_TOKENS = 2048  # of a batch in the table of sizes
-PARAMETERS: dict[str, int] = {}
-"""Of the models that were built last, to be printed."""
-PEAK = """
-import sys
-sys.path.insert(0, {here!r})
-import versus
-from pathlib import Path
-step = {call}
-for _ in range(3):
-    step()
-print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
-"""
+OURS = ("bf16", "fp32")
+NANOGPT = "nanoGPT fp32"
+BUDGETS = ("60s", "2m")
+NANOGPT_RUN = (
+    "config/train_shakespeare_char.py --device=cpu --compile=False --eval_iters=20 "
+    "--log_interval=200 --block_size=64 --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 "
+    "--max_iters=2000 --lr_decay_iters=2000 --dropout=0.0"
+)
+"""Its readme's run for a CPU."""
 
 
 def say(what: str, **figures: object) -> None:
@@ -86,96 +72,31 @@ def spread(found: Spread, digits: int = 2) -> list[float]:
     return [round(x, digits) for x in (found.median, found.lowest, found.highest)]
 
 
-def ours(
-    sizes: dict[str, int], batch_size: int, dropout: float, precision: str
-) -> Callable[[], object]:
-    """Return our training step at a recipe."""
-    model = classic(vocab_size=65, dropout=dropout, bias=False, qkv_bias=False, **sizes)
-    PARAMETERS["ours"] = count_parameters(model).total
-    config = RunConfig(
-        model=model,
-        optimizer=AdamW(beta2=0.99),
-        training=TrainingConfig(batch_size=batch_size),
-        machine=MachineConfig(precision=precision, device="cpu"),
-    )
-    machine = choose_machine(config.machine, train_seconds=0.0, obstacle=lambda: obstacle(model))
-    return stepper(config, machine)
-
-
-def nanogpt(
-    folder: str, sizes: dict[str, int], batch_size: int, dropout: float
-) -> Callable[[], object]:
-    """Return nanoGPT's training step, as its train.py takes it on a CPU."""
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    torch.manual_seed(0)
-    with redirect_stdout(sys.stderr):  # it tells its sizes
-        theirs = importlib.import_module("model")
-        model = theirs.GPT(theirs.GPTConfig(vocab_size=65, dropout=dropout, bias=False, **sizes))
-        optimizer = model.configure_optimizers(1e-1, 1e-3, (0.9, 0.99), "cpu")
-    tokens = np.random.default_rng(0).integers(0, 65, 200_000).astype(np.uint16)
-    block = sizes["block_size"]
-    model.train()
-    PARAMETERS["nanoGPT"] = sum(parameter.numel() for parameter in model.parameters())
-
-    def step() -> None:
-        starts = torch.randint(len(tokens) - block, (batch_size,))
-        rows = [torch.from_numpy(tokens[i : i + block + 1].astype(np.int64)) for i in starts]
-        x, y = (torch.stack([row[cut] for row in rows]) for cut in (slice(block), slice(1, None)))
-        _, loss = model(x, y)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    return step
-
-
 def training(folder: str | None, seconds: float) -> None:
-    """Compare training steps at equal parameters, dropout and batch."""
+    """Compare training steps at equal parameters, dropout and batch, and their memory."""
+    bare = round(imports_alone())
     for name, (sizes, batch_size, dropouts) in RECIPES.items():
         tokens = batch_size * sizes["block_size"]
         for dropout in dropouts:
-            steps = {p: ours(sizes, batch_size, dropout, p) for p in ("bf16", "fp32")}
+            recipe = sizes, batch_size, dropout
+            contestants = {precision: ("ours", *recipe, precision) for precision in OURS}
             if folder is not None:
-                steps["nanoGPT fp32"] = nanogpt(folder, sizes, batch_size, dropout)
-            works = {k: tokens_per_second(s, tokens, seconds) for k, s in steps.items()}
-            found = by_turns(works)
-            rates = {k: round(Spread.of(v).median) for k, v in found.items()}
+                contestants[NANOGPT] = "nanogpt", folder, *recipe
+            rates, memory, parameters = take_turns(contestants, seconds)
             ratios = {
-                f"{p} / nanoGPT": spread(ratio(found[p], found["nanoGPT fp32"]))
-                for p in ("bf16", "fp32")
+                f"{p} / nanoGPT": spread(ratio(rates[p], rates[NANOGPT]))
+                for p in OURS
                 if folder is not None
             }
             say(
                 f"training, {name}, batch {batch_size}, dropout {dropout:g}",
-                parameters=dict(PARAMETERS),
-                tokens_per_second=rates,
+                parameters=parameters,
+                tokens_per_second={
+                    k: round(tokens * Spread.of(v).median) for k, v in rates.items()
+                },
                 **ratios,
+                most_mebibytes={k: round(v) for k, v in memory.items()} | {"imports alone": bare},
             )
-
-
-def memory(folder: str | None) -> None:
-    """Compare the most memory that a process takes for some steps."""
-    here = str(Path(__file__).parent)
-    for name, (sizes, batch_size, dropouts) in RECIPES.items():
-        calls = {"bf16": f"versus.ours({sizes}, {batch_size}, {dropouts[-1]}, 'bf16')"}
-        if folder is not None:
-            calls["nanoGPT fp32"] = (
-                f"versus.nanogpt({folder!r}, {sizes}, {batch_size}, {dropouts[-1]})"
-            )
-        peaks = {k: _output(PEAK.format(here=here, call=call)) / 1024 for k, call in calls.items()}
-        bare = _output(PEAK.format(here=here, call="dict")) / 1024
-        found = {k: round(peak) for k, peak in peaks.items()}
-        share = {"ratio": round(peaks["bf16"] / peaks["nanoGPT fp32"], 2)} if folder else {}
-        say(f"memory, {name}, MiB", **found, imports_alone=round(bare), **share)
-
-
-def _output(script: str) -> float:
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    return float(done.stdout.split()[-1])
 
 
 def llama2c(
@@ -309,28 +230,43 @@ def starting() -> None:
         )
 
 
-def sizes_and_contexts() -> None:
-    """Show how tokens per second fall with size and context, beside what counting says."""
-    for name, (n_layer, n_embd) in SIZES.items():
-        for block_size in CONTEXTS:
-            model = modern(
-                vocab_size=65, block_size=block_size, n_layer=n_layer, n_head=n_embd // 64,
-                n_embd=n_embd,
-            )  # fmt: skip
-            config = RunConfig(
-                model=model,
-                optimizer=AdamW(),
-                training=TrainingConfig(batch_size=ROW_TOKENS // block_size),
-            )
-            found = measure_training(config, seconds=0.5, rounds=2)
-            say(
-                f"training, {name}, context {block_size}",
-                parameters=count_parameters(model).total,
-                tokens_per_second=round(found.tokens_per_second.median),
-                gigaflops_per_token=round(found.flops_per_token / 1e9, 4),
-                gigaflops_per_second=round(found.flops_per_second / 1e9),
-                of_large_products=round(found.utilisation, 2),
-            )
+def waiting(folder: str | None) -> None:
+    """Measure how long nanoGPT's own CPU run takes, and what ours reaches in a part of that."""
+    if folder is not None:
+        if not Path(folder, "data/shakespeare_char/train.bin").is_file():
+            sys.exit(f"run {folder}/data/shakespeare_char/prepare.py first")
+        with tempfile.TemporaryDirectory() as out:
+            command = [sys.executable, "train.py", *NANOGPT_RUN.split(), f"--out_dir={out}"]
+            seconds, told = _timed(command, cwd=folder)
+        found = re.findall(r"step (\d+): train loss [\d.]+, val loss ([\d.]+)", told)[-1]
+        say("waiting, nanoGPT's CPU run", seconds=seconds, step=int(found[0]), loss=float(found[1]))
+    with tempfile.TemporaryDirectory() as cache:
+        for budget, state in (("25s", "cold"), ("20s", "warm")):
+            ours_within(f"waiting, {state}", budget, {"XDG_CACHE_HOME": cache})
+
+
+def budgets() -> None:
+    """Train Tiny Shakespeare for budgets of time, on a machine that has done so before."""
+    for budget in BUDGETS:
+        ours_within("budget", budget, {})
+
+
+def ours_within(what: str, budget: str, surroundings: dict[str, str]) -> None:
+    """Run `bardling train shakespeare` with a budget, and tell its wall time and last loss."""
+    with tempfile.TemporaryDirectory() as runs:
+        command = [sys.executable, "-m", "bardling", "train", "shakespeare", "--budget", budget]
+        seconds, _ = _timed([*command, "--runs-dir", runs], env=os.environ | surroundings)
+        last = next(Path(runs).glob("*/metrics.jsonl")).read_text().splitlines()
+    losses = [json.loads(line) for line in last]
+    loss = [row["val_loss"] for row in losses if "val_loss" in row][-1]
+    say(f"{what}, {budget}", seconds=seconds, loss=round(loss, 4))
+
+
+def _timed(command: list[str], **where: object) -> tuple[float, str]:
+    """Return the seconds of a command, its start included, and what it told."""
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, **where)
+    return round(time.perf_counter() - began, 1), done.stdout
 
 
 def main() -> None:
@@ -338,16 +274,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nanogpt", metavar="FOLDER")
     parser.add_argument("--llama2c", metavar="PROGRAM")
-    parser.add_argument("--only", nargs="*", metavar="WORD", help="training memory writing ...")
+    parser.add_argument(
+        "--only", nargs="*", metavar="WORD", help="training, writing, starting, waiting, budgets"
+    )
     parser.add_argument("--seconds", type=float, default=1.5)
     wanted = parser.parse_args()
     found = importlib.util.find_spec("transformers") is not None
     parts = {
         "training": lambda: training(wanted.nanogpt, wanted.seconds),
-        "memory": lambda: memory(wanted.nanogpt),
         "writing": lambda: writing(wanted.llama2c, with_transformers=found),
         "starting": starting,
-        "sizes": sizes_and_contexts,
+        "waiting": lambda: waiting(wanted.nanogpt),
+        "budgets": budgets,
     }
     say("machine", **describe_machine())
     for name, part in parts.items():

@@ -6,6 +6,7 @@
 The names below are loaded when they are first used, because importing torch takes seconds.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from bardling.trained import load as load
 
 __version__ = "0.1.0"
+
+# Tensors of several MiB in pages of 2 MiB, which torch asks for once, at its first tensor: steps of
+# wide models gain 5 to 8 % (docs/performance.md). Whoever has set it is left alone.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _HOME = {
     "BardlingError": "bardling.errors",

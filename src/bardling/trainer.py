@@ -21,6 +21,7 @@ from bardling.checkpoint import (
     save_checkpoint,
 )
 from bardling.config import RunConfig
+from bardling.data.batches import Ahead
 from bardling.errors import CheckpointError, Interrupted
 from bardling.evaluation.loss import Evaluation
 from bardling.evaluation.samples import sample_text, samples_page
@@ -148,7 +149,7 @@ class Trainer:
     def _from_here(self) -> Iterator[StepResult]:
         return training_steps(
             self.bench.learner,
-            self.bench.windows.batch,
+            Ahead(self.bench.windows.batch, self.bench.batch_tokens),
             self.settings,
             self.config.plan,
             start_step=self.state.step,

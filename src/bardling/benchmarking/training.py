@@ -18,7 +18,7 @@ from torch.autograd.profiler import profile, record_function
 
 from bardling.benchmarking.timing import ROUNDS, Spread, by_turns
 from bardling.config import RunConfig
-from bardling.data.batches import Batch, Windows
+from bardling.data.batches import Ahead, Batch, Windows
 from bardling.kernels.choice import obstacle
 from bardling.machine.machine import Machine, choose_machine
 from bardling.machine.measure import copy_rate, matmul_rate
@@ -91,9 +91,11 @@ def stepper(config: RunConfig, machine: Machine) -> Callable[[], object]:
         compiled = partial(torch.compile, dynamic=False)
         learner = compile_learner(learner, compiled, windows.batch, config.training, print)
 
-    def batch(step: int, rows: slice | range | None = None) -> Batch:
+    ahead = Ahead(windows.batch, config.training.batch_size * model_config.block_size)
+
+    def batch(step: int, rows: range) -> Batch:
         with record_function("data"):
-            return windows.batch(step, rows)
+            return ahead(step, rows)
 
     plan = Plan(total_steps=10**9)
     return partial(next, training_steps(learner, batch, config.training, plan))

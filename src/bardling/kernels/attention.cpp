@@ -1,165 +1,239 @@
-// Attention around its products: cutting heads, their norm and rotation, and the softmax.
+// Attention, forward and back, without its weights ever lying in memory.
 //
-// T is the type in which matrices are multiplied; a null pointer stands for what is absent.
-#include <algorithm>
+// A thread takes one head of keys at a time, and one block of queries after the other: the scores
+// of a block, their softmax and what it mixes stay in the core's cache, and keys that no query of a
+// block may see are left out. The way back makes the weights again from what the softmax divided
+// by. (Rabe and Staats 2021; Dao et al. 2022, "FlashAttention", algorithms 1 and 4.)
+#include "heads.h"
 
-#include "common.h"
+// What dropout leaves of one query's weights, sixteen keys at a time.
+struct QueryDrop {
+    bool on;
+    RowDrop row;
+    const uint32_t* names;  // of the head's keys
 
-struct Shape {  // of the heads of one layer
-    int64_t batch, time, heads, channels;
-    int64_t stride;  // numbers from one token to the next where heads lie side by side
-    float eps, scale;
+    QueryDrop(const Drop& drop, const std::vector<uint32_t>& table, const Heads& h, int64_t batch,
+              int64_t head, int64_t query)
+        : on(drop.on()), names(table.data() + head * h.time) {
+        if (on) row = drop.row(batch, query);
+    }
+    Lanes left(int64_t k) const {
+        if (!on) return all(1.0f);
+        return (Integers)mix(row.cell ^ words(names + k)) >= row.least ? all(row.scale) : Lanes{};
+    }
 };
 
-// Cut rows of joined heads into heads [batch head time channel]; on the way RMS-normalise each
-// (weight) and turn it by its place (cos, sin: [time channel]).
+// The hashes of keys' names; rows of scores are filled up, and so is this.
+static std::vector<uint32_t> key_hashes(const Drop& drop, const Heads& h) {
+    return channel_hashes(drop, h.heads * h.time + BLOCK);
+}
+
+// Sixteen numbers from key k on, and `other` in place of those that come after the query.
+static inline Lanes up_to(int64_t query, int64_t k, Lanes x, float other) {
+    return COUNT <= int32_t(query - k) ? x : all(other);
+}
+
+// One query's scores become weights over the keys up to it; what they were divided by, as a
+// logarithm, is returned.
+static float softmax(float* s, int64_t query, int64_t keys, float scale) {
+    Lanes tops = all(-INFINITY), sums = {};
+    for (int64_t k = 0; k < keys; k += LANES) {
+        const Lanes next = up_to(query, k, lanes(s + k), -INFINITY);
+        tops = next > tops ? next : tops;
+    }
+    const float top = largest(tops) * scale;
+    for (int64_t k = 0; k < keys; k += LANES) {
+        const Lanes e = up_to(query, k, exp_(lanes(s + k) * scale - top), 0.0f);
+        store(s + k, e);
+        sums += e;
+    }
+    const float sum = total(sums), share = 1.0f / sum;
+    for (int64_t k = 0; k < keys; k += LANES) store(s + k, lanes(s + k) * share);
+    return top + std::log(sum);
+}
+
+// One query's scores and gradients of weights become its (dropped) weights and the gradients of
+// its scores. `along` is the sum of weights times their gradients.
+static void softmax_backward(float* s, float* g, int64_t query, int64_t keys, float scale,
+                             float divisor, float along, const QueryDrop& drop) {
+    for (int64_t k = 0; k < keys; k += LANES) {
+        const Lanes w = up_to(query, k, exp_(lanes(s + k) * scale - divisor), 0.0f);
+        const Lanes left = drop.left(k);
+        store(g + k, w * (lanes(g + k) * left - along) * scale);
+        store(s + k, w * left);
+    }
+}
+
+// What one thread has before it: a head of keys and values, one of the heads of queries that look
+// at it, and the scores of a block of them.
 template <class T>
-static void heads_forward(const Shape& h, const T* x, const float* weight, const float* cos,
-                          const float* sin, T* y, float* rstds, int threads) {
-    const int64_t half = h.channels / 2;
-    ROWS for (int64_t r = 0; r < h.batch * h.time; r++) {
-        const int64_t b = r / h.time, t = r % h.time;
-        float v[1024];
-        for (int64_t head = 0; head < h.heads; head++) {
-            const T* __restrict in = x + r * h.stride + head * h.channels;
-            T* __restrict out = y + ((b * h.heads + head) * h.time + t) * h.channels;
-            WIDE for (int64_t c = 0; c < h.channels; c++) v[c] = get(in[c]);
-            if (weight) {
-                float square = 0.0f;
-                SUM(square) for (int64_t c = 0; c < h.channels; c++) square += v[c] * v[c];
-                const float rstd = inverse_root(square / float(h.channels) + h.eps);
-                rstds[r * h.heads + head] = rstd;
-                WIDE for (int64_t c = 0; c < h.channels; c++) v[c] *= rstd * weight[c];
-            }
-            if (cos) {
-                const float *co = cos + t * h.channels, *si = sin + t * h.channels;
-                WIDE for (int64_t c = 0; c < half; c++) {
-                    put(out[c], v[c] * co[c] - v[c + half] * si[c]);
-                    put(out[c + half], v[c + half] * co[c + half] + v[c] * si[c + half]);
-                }
-            } else {
-                WIDE for (int64_t c = 0; c < h.channels; c++) put(out[c], v[c]);
-            }
+struct Desk {
+    const Heads& h;
+    const int64_t keys, width;
+    Room room;
+    Rows q, k, v, k_across, out, scores;
+
+    Desk(const Heads& heads, int64_t more = 0)
+        : h(heads), keys(rounded_up(h.time, BLOCK)), width(rounded_up(h.channels, LANES)),
+          room((4 + more) * (keys + LANES) * width + (2 * keys + width) * BLOCK) {
+        q = rows(), k = rows(), v = rows(), k_across = across();
+        out = {room.take(BLOCK * width), width}, scores = block();
+    }
+    Rows rows() { return {room.take(keys * width), width}; }
+    Rows across() { return {room.take(width * (keys + LANES)), keys + LANES}; }
+    Rows block() { return {room.take(BLOCK * keys), keys}; }
+
+    // Where a head's numbers of one sequence begin among the rows.
+    int64_t query_place(int64_t b, int64_t head) const {
+        return b * h.time * h.stride() + head * h.channels;
+    }
+    int64_t key_place(int64_t b, int64_t kv) const { return query_place(b, h.heads + kv); }
+    int64_t value_place(int64_t b, int64_t kv) const { return key_place(b, h.kv_heads + kv); }
+    int64_t mixed_place(int64_t b, int64_t head) const {
+        return (b * h.time * h.heads + head) * h.channels;
+    }
+
+    void load_keys(const T* x, int64_t b, int64_t kv) {
+        load(h, x + key_place(b, kv), h.stride(), h.key_turn(), k);
+        load(h, x + value_place(b, kv), h.stride(), {}, v);
+        transpose(k, keys, h.channels, k_across);
+    }
+    void load_queries(const T* x, int64_t b, int64_t head) {
+        load(h, x + query_place(b, head), h.stride(), h.query_turn(), q);
+    }
+    void score(int64_t first, int64_t seen) {
+        product(view(q, first), k_across, scores, BLOCK, seen, h.channels);
+    }
+};
+
+// One block of queries looks at the keys up to its end, and what it mixes goes out.
+template <class T>
+static void mix_block(Desk<T>& desk, const Drop& drop, const std::vector<uint32_t>& table,
+                      int64_t b, int64_t head, int64_t first, T* mixed, float* divisors) {
+    const Heads& h = desk.h;
+    const int64_t seen = first + BLOCK, last = std::min(seen, h.time);
+    desk.score(first, seen);
+    for (int64_t query = first; query < last; query++) {
+        float* s = desk.scores.first + (query - first) * desk.scores.row;
+        divisors[query] = softmax(s, query, seen, h.scale);
+        if (!drop.on()) continue;
+        const QueryDrop dropped(drop, table, h, b, head, query);
+        for (int64_t k = 0; k < seen; k += LANES) store(s + k, lanes(s + k) * dropped.left(k));
+    }
+    product(view(desk.scores), desk.v, desk.out, BLOCK, desk.width, seen);
+    for (int64_t query = first; query < last; query++) {
+        const float* in = desk.out.first + (query - first) * desk.width;
+        T* __restrict to = mixed + query * h.heads * h.channels;
+        WIDE for (int64_t c = 0; c < h.channels; c++) put(to[c], in[c]);
+    }
+}
+
+template <class T>
+static void attend_forward(const Heads& h, const Drop& drop, const T* x, T* mixed, float* divisors,
+                           int threads) {
+    const auto table = key_hashes(drop, h);
+    ROWS for (int64_t unit = 0; unit < h.batch * h.kv_heads; unit++) {
+        const int64_t b = unit / h.kv_heads, kv = unit % h.kv_heads;
+        Desk<T> desk(h);
+        desk.load_keys(x, b, kv);
+        for (int64_t head = kv * h.group(); head < (kv + 1) * h.group(); head++) {
+            desk.load_queries(x, b, head);
+            for (int64_t first = 0; first < h.time; first += BLOCK)
+                mix_block(desk, drop, table, b, head, first, mixed + desk.mixed_place(b, head),
+                          divisors + (b * h.heads + head) * h.time);
         }
     }
 }
 
-// The way back of heads_forward; `parts` as in add_norm_backward, one row of channels a thread.
+// The desk on the way back: gradients of what was mixed, of keys and values, and of scores.
 template <class T>
-static void heads_backward(const Shape& h, const T* dy, const T* x, const float* weight,
-                           const float* cos, const float* sin, const float* rstds, T* dx,
-                           float* parts, int threads) {
-    const int64_t half = h.channels / 2, rows = h.batch * h.time;
+struct BackDesk : Desk<T> {
+    Rows d, dk, dv, v_across, dscores;
+
+    BackDesk(const Heads& heads) : Desk<T>(heads, 4) {
+        d = this->rows(), dk = this->rows(), dv = this->rows(), v_across = this->across();
+        dscores = this->block();
+    }
+    void load_keys(const T* x, int64_t b, int64_t kv) {
+        Desk<T>::load_keys(x, b, kv);
+        transpose(this->v, this->keys, this->h.channels, v_across);
+        for (Rows sum : {dk, dv}) std::fill(sum.first, sum.first + this->keys * this->width, 0.0f);
+    }
+    void load_queries(const T* x, const T* dmixed, int64_t b, int64_t head) {
+        const Heads& h = this->h;
+        Desk<T>::load_queries(x, b, head);
+        load(h, dmixed + this->mixed_place(b, head), h.heads * h.channels, {}, d);
+    }
+};
+
+// The way back through one block of queries: into its keys and values, and to its own gradients,
+// which `out` holds then.
+template <class T>
+static void unmix_block(BackDesk<T>& desk, const Drop& drop, const std::vector<uint32_t>& table,
+                        int64_t b, int64_t head, int64_t first, const T* mixed,
+                        const float* divisors) {
+    const Heads& h = desk.h;
+    const int64_t seen = first + BLOCK, last = std::min(seen, h.time);
+    desk.score(first, seen);
+    product(view(desk.d, first), desk.v_across, desk.dscores, BLOCK, seen, h.channels);
+    for (int64_t query = first; query < seen; query++) {
+        float* s = desk.scores.first + (query - first) * desk.scores.row;
+        float* ds = desk.dscores.first + (query - first) * desk.dscores.row;
+        if (query >= last) {
+            std::fill(s, s + seen, 0.0f), std::fill(ds, ds + seen, 0.0f);
+            continue;
+        }
+        const T* to = mixed + query * h.heads * h.channels;
+        const float along = dot(desk.d.first + query * desk.width, to, h.channels);
+        softmax_backward(s, ds, query, seen, h.scale, divisors[query], along,
+                         QueryDrop(drop, table, h, b, head, query));
+    }
+    product(turned(desk.scores), from(desk.d, first), desk.dv, seen, desk.width, BLOCK, true);
+    product(turned(desk.dscores), from(desk.q, first), desk.dk, seen, desk.width, BLOCK, true);
+    product(view(desk.dscores), desk.k, desk.out, BLOCK, desk.width, seen);
+}
+
+// `parts` takes gradients of the weights of both norms: for each thread queries', then keys'.
+template <class T>
+static void attend_backward(const Heads& h, const Drop& drop, const T* dmixed, const T* x,
+                            const T* mixed, const float* divisors, T* dx, float* parts,
+                            int threads) {
+    const auto table = key_hashes(drop, h);
+    const int64_t units = h.batch * h.kv_heads;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int part = 0; part < threads; part++) {
-        float g[1024], *dweight = parts + part * h.channels;
-        for (int64_t r = rows * part / threads; r < rows * (part + 1) / threads; r++) {
-            const int64_t b = r / h.time, t = r % h.time;
-            for (int64_t head = 0; head < h.heads; head++) {
-                const T* __restrict d = dy + ((b * h.heads + head) * h.time + t) * h.channels;
-                const T* __restrict in = x + r * h.stride + head * h.channels;
-                T* __restrict out = dx + r * h.stride + head * h.channels;
-                if (cos) {
-                    const float *co = cos + t * h.channels, *si = sin + t * h.channels;
-                    WIDE for (int64_t c = 0; c < half; c++) {
-                        g[c] = get(d[c]) * co[c] + get(d[c + half]) * si[c + half];
-                        g[c + half] = get(d[c + half]) * co[c + half] - get(d[c]) * si[c];
-                    }
-                } else {
-                    WIDE for (int64_t c = 0; c < h.channels; c++) g[c] = get(d[c]);
-                }
-                if (weight) {
-                    const float rstd = rstds[r * h.heads + head];
-                    float along = 0.0f;
-                    SUM(along) for (int64_t c = 0; c < h.channels; c++) {
-                        dweight[c] += g[c] * get(in[c]) * rstd;
-                        g[c] *= weight[c];
-                        along += g[c] * get(in[c]);
-                    }
-                    along *= rstd * rstd / float(h.channels);
-                    WIDE for (int64_t c = 0; c < h.channels; c++)
-                        put(out[c], rstd * (g[c] - get(in[c]) * along));
-                } else {
-                    WIDE for (int64_t c = 0; c < h.channels; c++) put(out[c], g[c]);
+        float *dquery = parts + 2 * part * h.channels, *dkey = dquery + h.channels;
+        for (int64_t unit = units * part / threads; unit < units * (part + 1) / threads; unit++) {
+            const int64_t b = unit / h.kv_heads, kv = unit % h.kv_heads;
+            BackDesk<T> desk(h);
+            desk.load_keys(x, b, kv);
+            for (int64_t head = kv * h.group(); head < (kv + 1) * h.group(); head++) {
+                const int64_t place = desk.query_place(b, head);
+                desk.load_queries(x, dmixed, b, head);
+                for (int64_t first = 0; first < h.time; first += BLOCK) {
+                    unmix_block(desk, drop, table, b, head, first,
+                                mixed + desk.mixed_place(b, head),
+                                divisors + (b * h.heads + head) * h.time);
+                    unload(h, first, std::min(first + BLOCK, h.time), desk.out, x + place,
+                           dx + place, h.query_turn(), dquery);
                 }
             }
+            const int64_t keys = desk.key_place(b, kv), values = desk.value_place(b, kv);
+            unload(h, 0, h.time, desk.dk, x + keys, dx + keys, h.key_turn(), dkey);
+            unload(h, 0, h.time, desk.dv, x + values, dx + values, {}, nullptr);
         }
     }
 }
 
-// Rows of scores become weights in place: softmax(scale * score) over the keys up to the query.
-// Where weights are dropped, `dropped` takes those that are left.
-template <class T>
-static void softmax_forward(const Shape& h, const Drop& drop, T* scores, T* dropped, int threads) {
-    const auto table = channel_hashes(drop, h.heads * h.time);
-    ROWS for (int64_t r = 0; r < h.batch * h.heads * h.time; r++) {
-        const int64_t query = r % h.time, head = r / h.time % h.heads;
-        T* __restrict s = scores + r * h.time;
-        float* e = row_room(h.time);
-        float top = -INFINITY, sum = 0.0f;
-        TOP(top) for (int64_t k = 0; k <= query; k++) {
-            e[k] = get(s[k]) * h.scale;
-            top = e[k] > top ? e[k] : top;
-        }
-        SUM(sum) for (int64_t k = 0; k <= query; k++) sum += e[k] = exp_(e[k] - top);
-        const float share = 1.0f / sum;
-        WIDE for (int64_t k = 0; k <= query; k++) put(s[k], e[k] * share);
-        std::fill(s + query + 1, s + h.time, T{});
-        if (!drop.on()) continue;
-        const RowDrop left = drop.row(r / h.time / h.heads, query);
-        const uint32_t* names = &table[head * h.time];
-        T* __restrict out = dropped + r * h.time;
-        WIDE for (int64_t k = 0; k <= query; k++) put(out[k], get(s[k]) * left(names[k]));
-        std::fill(out + query + 1, out + h.time, T{});
-    }
-}
-
-// Gradients of (dropped) weights become gradients of scores in place. `dropped` is filled again.
-template <class T>
-static void softmax_backward(const Shape& h, const Drop& drop, const T* weights, T* gradient,
-                             T* dropped, int threads) {
-    const auto table = channel_hashes(drop, h.heads * h.time);
-    ROWS for (int64_t r = 0; r < h.batch * h.heads * h.time; r++) {
-        const int64_t query = r % h.time, head = r / h.time % h.heads;
-        const T* __restrict w = weights + r * h.time;
-        T* __restrict g = gradient + r * h.time;
-        if (drop.on()) {
-            const RowDrop left = drop.row(r / h.time / h.heads, query);
-            const uint32_t* names = &table[head * h.time];
-            T* __restrict out = dropped + r * h.time;
-            WIDE for (int64_t k = 0; k <= query; k++) {
-                const float factor = left(names[k]);
-                put(g[k], get(g[k]) * factor);
-                put(out[k], get(w[k]) * factor);
-            }
-            std::fill(out + query + 1, out + h.time, T{});
-        }
-        float along = 0.0f;
-        SUM(along) for (int64_t k = 0; k <= query; k++) along += get(w[k]) * get(g[k]);
-        WIDE for (int64_t k = 0; k <= query; k++)
-            put(g[k], get(w[k]) * (get(g[k]) - along) * h.scale);
-        std::fill(g + query + 1, g + h.time, T{});
-    }
-}
-
-#define EXPORT(T, NAME)                                                                            \
-    extern "C" void heads_forward_##NAME(const Shape* h, const T* x, const float* weight,          \
-                                         const float* cos, const float* sin, T* y, float* rstds,   \
-                                         int threads) {                                            \
-        heads_forward(*h, x, weight, cos, sin, y, rstds, threads);                                 \
-    }                                                                                              \
-    extern "C" void heads_backward_##NAME(const Shape* h, const T* dy, const T* x,                 \
-                                          const float* weight, const float* cos, const float* sin, \
-                                          const float* rstds, T* dx, float* parts, int threads) {  \
-        heads_backward(*h, dy, x, weight, cos, sin, rstds, dx, parts, threads);                    \
-    }                                                                                              \
-    extern "C" void softmax_forward_##NAME(const Shape* h, const Drop* drop, T* scores,            \
-                                           T* dropped, int threads) {                              \
-        softmax_forward(*h, *drop, scores, dropped, threads);                                      \
-    }                                                                                              \
-    extern "C" void softmax_backward_##NAME(const Shape* h, const Drop* drop, const T* weights,    \
-                                            T* gradient, T* dropped, int threads) {                \
-        softmax_backward(*h, *drop, weights, gradient, dropped, threads);                          \
+#define EXPORT(T, NAME)                                                                           \
+    extern "C" void attend_forward_##NAME(const Heads* h, const Drop* drop, const T* x, T* mixed, \
+                                          float* divisors, int threads) {                         \
+        attend_forward(*h, *drop, x, mixed, divisors, threads);                                   \
+    }                                                                                             \
+    extern "C" void attend_backward_##NAME(const Heads* h, const Drop* drop, const T* dmixed,     \
+                                           const T* x, const T* mixed, const float* divisors,     \
+                                           T* dx, float* parts, int threads) {                    \
+        attend_backward(*h, *drop, dmixed, x, mixed, divisors, dx, parts, threads);               \
     }
 EXPORT(float, fp32)
 EXPORT(bf16, bf16)

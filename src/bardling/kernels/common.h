@@ -21,19 +21,22 @@ static inline void put(bf16& y, float x) {  // to the nearest, ties to even
     y.bits = uint16_t((u + 0x7fff + ((u >> 16) & 1)) >> 16);
 }
 
-// e^x by x = n ln 2 + r and a polynomial in r (Cephes' expf), good to two units in the last place.
-static inline float exp_(float x) {
-    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
-    float n = std::nearbyint(x * 1.44269504f);
-    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
+// e^x by x = n ln 2 + r and a polynomial in r (Cephes' expf), good to two units in the last place;
+// F is a number or a vector of them.
+template <class F>
+static inline F exp_rest(F x, F n) {
+    const F r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    F p = r * 1.9875691500e-4f + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    return p * std::bit_cast<float>((int32_t(n) + 127) << 23);
+    return p * r * r + r + 1.0f;
+}
+static inline float exp_(float x) {
+    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    const float n = std::nearbyint(x * 1.44269504f);
+    return exp_rest(x, n) * std::bit_cast<float>((int32_t(n) + 127) << 23);
 }
 
 static inline float sigmoid(float x) { return 1.0f / (1.0f + exp_(-x)); }
@@ -62,7 +65,8 @@ static inline float* row_room(size_t n) {
 }
 
 // The hash of model/dropout.py, bit for bit.
-static inline uint32_t mix(uint32_t x) {
+template <class W>  // a word or a vector of them
+static inline W mix(W x) {
     x ^= x >> 16;
     x *= 0x7feb352du;
     x ^= x >> 15;

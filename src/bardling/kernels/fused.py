@@ -5,7 +5,7 @@ what it computes is what the model computes, but for the rounding of sums (tests
 models it can read is said by `fusable`; the others go the plain way.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,9 +20,10 @@ from bardling.kernels.halves import (
     Half,
     Inner,
     LastNorm,
+    Layer,
+    Linears,
     Work,
     apply,
-    join_layers,
 )
 from bardling.kernels.library import Library
 from bardling.kernels.loss import summed_loss
@@ -53,8 +54,8 @@ class _Sublayer:
     """One half of a block, and where its dropout falls."""
 
     norm: Norm
-    first: tuple[nn.Linear, ...]
-    second: tuple[nn.Linear, ...]
+    first: Linears
+    second: Linears
     site: int
     inner: Callable[[int, Drop], Inner]
     """(sequences, what is dropped of attention weights) → what lies between the layers."""
@@ -72,6 +73,7 @@ class FusedGPT:
             for name, sublayer in block.get_submodule("sublayers").named_children()
         ]
         self.last_norm = _norm(model.final_norm)
+        self.output = Linears([model.output])
 
     @property
     def device(self) -> torch.device:
@@ -111,14 +113,14 @@ class FusedGPT:
         if keys is not None:
             x = apply(DropRows, self.lib, drop(0), x)
         change, dropped = None, NO_DROP
-        for part in self.sublayers:
+        for part, first, second in self._with_layers():
             work = Work(
                 lib=self.lib,
                 norm=part.norm,
                 drop_change=dropped,
-                first=join_layers(part.first, self.dtype),
+                first=first,
                 inner=part.inner(batch, drop(part.site - 1)),
-                second=join_layers(part.second, self.dtype),
+                second=second,
             )
             x, change = apply(Half, work, x, change, *work.parameters)
             dropped = drop(part.site)
@@ -128,6 +130,12 @@ class FusedGPT:
         )
         return last
 
+    @torch.no_grad()
+    def _with_layers(self) -> Iterator[tuple[_Sublayer, Layer, Layer]]:
+        """Yield all sublayers, with their linear layers as their weights are now."""
+        for part in self.sublayers:
+            yield part, part.first.copied(self.dtype), part.second.copied(self.dtype)
+
     def summed_loss(
         self,
         ids: Int64[Tensor, "batch time"],
@@ -136,7 +144,8 @@ class FusedGPT:
     ) -> Float[Tensor, ""]:
         """Return the summed cross-entropy of the targets, in nats; those below 0 count nothing."""
         hidden = self.hidden(ids, noise=noise)
-        output = join_layers([self.model.output], self.dtype)
+        with torch.no_grad():
+            output = self.output.copied(self.dtype)
         return summed_loss(self.lib, output, hidden, targets.flatten())
 
 
@@ -148,8 +157,8 @@ def _bending(kind: str, batch: int, drop: Drop) -> Inner:
     return Bending(kind)
 
 
-def _linear(modules: Iterable[nn.Module]) -> tuple[nn.Linear, ...]:
-    return tuple(module for module in modules if isinstance(module, nn.Linear))
+def _linear(modules: Iterable[nn.Module]) -> Linears:
+    return Linears([module for module in modules if isinstance(module, nn.Linear)])
 
 
 def _norm(module: nn.Module) -> Norm:

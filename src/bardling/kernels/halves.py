@@ -8,7 +8,7 @@ a half. What autograd sees of a model are these steps, its ends, and nothing bet
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,6 @@ from torch.autograd.function import once_differentiable
 
 from bardling.kernels.library import Library
 from bardling.kernels.operations import (
-    Attended,
     Drop,
     Heads,
     Norm,
@@ -34,47 +33,65 @@ from bardling.kernels.operations import (
 from bardling.kernels.products import outer, times, times_transposed
 
 
-@dataclass(frozen=True)
-class Layer:
+class Linears:
+    """Linear layers with one input, to be multiplied as one."""
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        self.weights = [layer.weight for layer in layers]
+        self.biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
+        self.parameters = (*self.weights, *(layer.bias for layer in layers))
+        """The weights of all, then the biases, None for one that is absent."""
+        self.sizes = [weight.shape[0] for weight in self.weights]
+        """Rows of each."""
+
+    def copied(self, dtype: torch.dtype) -> "Layer":
+        """Return them with a copy of their weights as they are now; call it without gradient.
+
+        It is made anew for every batch: nothing tells that weights have changed, since torch's
+        fused optimizers do not count their steps in a tensor's version.
+        """
+        weights = [weight.to(dtype) for weight in self.weights]
+        bias = torch.cat(self.biases).to(dtype) if self.biases else None
+        return Layer(self, weights[0] if len(weights) == 1 else torch.cat(weights), bias)
+
+    def split(self, dweight: Tensor, dbias: Tensor | None) -> list[Tensor | None]:
+        """Return the gradients of `parameters`."""
+        if len(self.sizes) == 1:
+            return [dweight, dbias]
+        none = [None] * len(self.sizes)
+        biases = none if dbias is None else dbias.split_with_sizes(self.sizes)
+        return [*dweight.split_with_sizes(self.sizes), *biases]
+
+
+class Layer(NamedTuple):
     """Linear layers with one input as one matrix, copied in the type of products."""
 
+    source: Linears
     weight: Tensor
     bias: Tensor | None
-    sizes: tuple[int, ...]
-    """Rows of each."""
-    parameters: tuple[Tensor | None, ...]
-    """The weights of all, then the biases, None for one that is absent."""
 
     def __call__(self, x: Wide) -> Wide:
         """Return x Wᵀ + b."""
         return times_transposed(x, self.weight, self.bias)
 
-    def split(self, dweight: Tensor, dbias: Tensor | None) -> list[Tensor | None]:
-        """Return the gradients of `parameters`."""
-        none = [None] * len(self.sizes)
-        biases = none if dbias is None else list(torch.split(dbias, list(self.sizes)))
-        return [*torch.split(dweight, list(self.sizes)), *biases]
-
-
-def join_layers(layers: Sequence[nn.Linear], dtype: torch.dtype) -> Layer:
-    """Return layers as one, with a copy of their weights as they are now.
-
-    It is made anew for every batch: nothing tells that weights have changed, since torch's fused
-    optimizers do not count their steps in a tensor's version.
-    """
-    with torch.no_grad():
-        weights = [layer.weight.to(dtype) for layer in layers]
-        biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
-        return Layer(
-            weight=weights[0] if len(weights) == 1 else torch.cat(weights),
-            bias=torch.cat(biases).to(dtype) if biases else None,
-            sizes=tuple(layer.weight.shape[0] for layer in layers),
-            parameters=(*(x.weight for x in layers), *(x.bias for x in layers)),
-        )
+    def gradients(self, lib: Library, dy: Wide, x: Wide) -> list[Tensor | None]:
+        """Return those of the parameters, for the gradient of what a call returned."""
+        dbias = None if self.bias is None else sum_rows(lib, dy)
+        return self.source.split(outer(dy, x).float(), dbias)
 
 
 Kept = tuple[Tensor | None, ...]
 """What a way back needs besides its input."""
+
+
+class Back(NamedTuple):
+    """What the way back through an `Inner` gives."""
+
+    out: Wide
+    """What `forward` returned: kept, or made once more."""
+    dx: Wide
+    parameters: Kept
+    """Their gradients."""
 
 
 @runtime_checkable
@@ -90,12 +107,8 @@ class Inner(Protocol):
         """Return what follows from `x`, and what is kept of it."""
         ...
 
-    def again(self, lib: Library, x: Wide, kept: Kept) -> Wide:
-        """Return what `forward` returned: kept, or made once more."""
-        ...
-
-    def backward(self, lib: Library, dy: Wide, x: Wide, kept: Kept) -> tuple[Wide, Kept]:
-        """Return the gradients of `x` and of the parameters."""
+    def backward(self, lib: Library, dy: Wide, x: Wide, kept: Kept) -> Back:
+        """Go back through it."""
         ...
 
 
@@ -113,21 +126,17 @@ class Attending:
         return self.heads.query_weight, self.heads.key_weight
 
     def forward(self, lib: Library, x: Wide) -> tuple[Wide, Kept]:
-        """Return the mixtures, and keep them with what made them."""
-        mixed, kept = attend(lib, x, self.batch, self.heads, self.drop)
-        return mixed, (mixed, *kept[:4], *kept.rstds)
+        """Return the mixtures, and keep them with what their softmax divided by."""
+        kept = attend(lib, x, self.batch, self.heads, self.drop)
+        return kept[0], kept
 
-    def again(self, lib: Library, x: Wide, kept: Kept) -> Wide:
-        """Return the mixtures."""
-        mixed: Any = kept[0]
-        return mixed
-
-    def backward(self, lib: Library, dy: Wide, x: Wide, kept: Kept) -> tuple[Wide, Kept]:
+    def backward(self, lib: Library, dy: Wide, x: Wide, kept: Kept) -> Back:
         """Go back through attention."""
-        parts: Any = (*kept[1:5], kept[5:])
-        attended = Attended._make(parts)
-        dx, dquery, dkey = attend_backward(lib, dy, x, self.batch, self.heads, self.drop, attended)
-        return dx, (dquery, dkey)
+        mixed: Any
+        divisors: Any
+        mixed, divisors = kept
+        dx, *dnorms = attend_backward(lib, dy, x, mixed, divisors, self.heads, self.drop)
+        return Back(mixed, dx, tuple(dnorms))
 
 
 @dataclass(frozen=True)
@@ -141,13 +150,9 @@ class Bending:
         """Return what was bent."""
         return bend(lib, self.kind, x), ()
 
-    def again(self, lib: Library, x: Wide, kept: Kept) -> Wide:
-        """Bend again."""
-        return bend(lib, self.kind, x)
-
-    def backward(self, lib: Library, dy: Wide, x: Wide, kept: Kept) -> tuple[Wide, Kept]:
+    def backward(self, lib: Library, dy: Wide, x: Wide, kept: Kept) -> Back:
         """Go back through the bend."""
-        return bend_backward(lib, self.kind, dy, x), ()
+        return Back(*bend_backward(lib, self.kind, dy, x), ())
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,7 @@ class Work:
     @property
     def parameters(self) -> tuple[Tensor | None, ...]:
         """All of them, in the order in which `Half` takes them."""
-        layers = (*self.first.parameters, *self.second.parameters)
+        layers = (*self.first.source.parameters, *self.second.source.parameters)
         return (self.norm.weight, self.norm.bias, *layers, *self.inner.parameters)
 
 
@@ -198,23 +203,16 @@ class Half(Function):
         """Go back through it."""
         work, lib = ctx.work, ctx.work.lib
         total, y, stats, wide, *kept = ctx.saved_tensors
-        out = work.inner.again(lib, wide, tuple(kept))
-        dout, *dsecond = linear_backward(lib, dchange, out, work.second)
-        dwide, dinner = work.inner.backward(lib, dout, wide, tuple(kept))
-        dy, *dfirst = linear_backward(lib, dwide, y, work.first)
+        dout = times(dchange, work.second.weight)
+        out, dwide, dinner = work.inner.backward(lib, dout, wide, tuple(kept))
+        dsecond = work.second.gradients(lib, dchange, out)
+        dfirst = work.first.gradients(lib, dwide, y)
+        dy = times(dwide, work.first.weight)
         back = add_norm_backward(
             lib, dtotal, dy, total, stats, work.norm, work.drop_change,
             with_change=ctx.with_change,
         )  # fmt: skip
-        return None, *back, *work.first.split(*dfirst), *work.second.split(*dsecond), *dinner
-
-
-def linear_backward(
-    lib: Library, dy: Wide, x: Wide, layer: Layer
-) -> tuple[Wide, Tensor, Tensor | None]:
-    """Return the gradients of x, of the weight and of the bias of a layer."""
-    dbias = None if layer.bias is None else sum_rows(lib, dy)
-    return times(dy, layer.weight), outer(dy, x).float(), dbias
+        return None, *back, *dfirst, *dsecond, *dinner
 
 
 class LastNorm(Function):

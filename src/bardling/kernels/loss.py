@@ -62,7 +62,7 @@ class HiddenLoss(Function):
     def backward(ctx: Any, dloss: Tensor) -> tuple[Any, ...]:
         """Scale what is ready."""
         dhidden, dweight, dbias = ctx.saved_tensors
-        parts = ctx.output.split(
+        parts = ctx.output.source.split(
             dweight * dloss, None if ctx.output.bias is None else dbias * dloss
         )
         return None, None, None, dhidden * dloss, *parts
@@ -73,7 +73,7 @@ def summed_loss(
 ) -> Float[Tensor, ""]:
     """Return the summed cross-entropy, without a gradient where none is asked for."""
     if torch.is_grad_enabled():
-        loss: Tensor = apply(HiddenLoss, lib, output, targets, hidden, *output.parameters)
+        loss: Tensor = apply(HiddenLoss, lib, output, targets, hidden, *output.source.parameters)
         return loss
     step = chunk_rows(output.weight.shape[0], output.weight.dtype)
     parts = zip(torch.split(hidden, step), torch.split(targets, step), strict=True)

@@ -10,19 +10,13 @@
 
 #include <algorithm>
 
-#include "common.h"
+#include "lanes.h"
 
 #define EACH(i, n) _Pragma("omp for schedule(static)") for (int64_t i = 0; i < (n); i++)
 #define MEET _Pragma("omp barrier")
 
-// Sixteen numbers at a time, from whatever they are stored as.
-typedef float Lanes __attribute__((vector_size(64)));
-typedef float Floats __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t Shorts __attribute__((vector_size(32), aligned(2), may_alias));
 typedef int8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));
-typedef uint32_t Words __attribute__((vector_size(64)));
-typedef int32_t Integers __attribute__((vector_size(64)));
-static const int64_t LANES = 16, FEW = 4, ROWS_AT_ONCE = 8, AHEAD_BYTES = 4096;
+static const int64_t FEW = 4, ROWS_AT_ONCE = 8, AHEAD_BYTES = 4096;
 
 enum Form { FLOAT, BF16, INT8 };
 
@@ -33,10 +27,6 @@ struct Matrix {
 };
 
 static inline float get(int8_t x) { return float(x); }
-static inline Lanes lanes(const float* p) { return *(const Floats*)p; }
-static inline Lanes lanes(const bf16* p) {
-    return (Lanes)(__builtin_convertvector(*(const Shorts*)p, Words) << 16);
-}
 static inline Lanes lanes(const int8_t* p) {
 #ifdef __AVX512F__  // the compiler would take the bytes one by one
     return (Lanes)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
@@ -44,12 +34,6 @@ static inline Lanes lanes(const int8_t* p) {
     return __builtin_convertvector(__builtin_convertvector(*(const Bytes*)p, Integers), Lanes);
 #endif
 }
-static inline float total(Lanes x) {
-    float sum = 0.0f;
-    for (int64_t i = 0; i < LANES; i++) sum += x[i];
-    return sum;
-}
-
 static inline float finish(const Matrix& m, int64_t row, float sum) {
     return sum * (m.factors ? m.factors[row] : 1.0f) + (m.bias ? m.bias[row] : 0.0f);
 }

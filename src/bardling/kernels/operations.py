@@ -25,10 +25,11 @@ class _NormWork(ctypes.Structure):
     ]
 
 
-class _Shape(ctypes.Structure):
+class _Heads(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("batch", "time", "heads", "channels", "stride")),
+        *((name, ctypes.c_int64) for name in ("batch", "time", "heads", "kv_heads", "channels")),
         *((name, ctypes.c_float) for name in ("eps", "scale")),
+        *((name, ctypes.c_void_p) for name in ("query_weight", "key_weight", "cos", "sin")),
     ]
 
 
@@ -142,77 +143,53 @@ class Heads(NamedTuple):
     cos: Tensor | None
     sin: Tensor | None
 
-    def parts(self) -> tuple[tuple[int, int, Tensor | None, Tensor | None, Tensor | None], ...]:
-        """Return first column, heads, norm and rotation of queries, keys and values."""
-        n, kv, channels = self.n_head, self.n_kv_head, self.channels
-        return (
-            (0, n, self.query_weight, self.cos, self.sin),
-            (n * channels, kv, self.key_weight, self.cos, self.sin),
-            ((n + kv) * channels, kv, None, None, None),
-        )
-
-
-class Attended(NamedTuple):
-    """What the way back through attention needs; products have [batch * kv_head] matrices."""
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
-    weights: Tensor
-    rstds: tuple[Tensor | None, ...]
+    def structure(self, batch: int, time: int) -> _Heads:
+        """The same as the kernels read it, for a batch."""
+        tensors = (self.query_weight, self.key_weight, self.cos, self.sin)
+        return _Heads(
+            batch, time, self.n_head, self.n_kv_head, self.channels, self.eps, self.scale,
+            *(None if tensor is None else tensor.data_ptr() for tensor in tensors),
+        )  # fmt: skip
 
 
 def attend(
     lib: Library, joined: Wide, batch: int, heads: Heads, drop: Drop
-) -> tuple[Wide, Attended]:
-    """Return each head's mixture of the values, for queries, keys and values side by side."""
-    rows, stride = joined.shape
-    time, kv, n = rows // batch, heads.n_kv_head, heads.channels
-    cut: list[Tensor] = []
-    rstds: list[Tensor | None] = []
-    for first, count, weight, cos, sin in heads.parts():
-        shape = _Shape(batch, time, count, n, stride, heads.eps, heads.scale)
-        y = joined.new_empty(batch * kv, count // kv * time, n)
-        rstd = None if weight is None else joined.new_empty(rows, count, dtype=torch.float32)
-        source = joined[:, first:]
-        lib.call_typed("heads_forward", joined.dtype, shape, source, weight, cos, sin, y, rstd)
-        cut.append(y)
-        rstds.append(rstd)
-    query, key, value = cut
-    weights = torch.bmm(query, key.mT)
-    left = weights if drop.row_keys is None else torch.empty_like(weights)
-    shape = _Shape(batch, time, heads.n_head, n, stride, heads.eps, heads.scale)
-    lib.call_typed("softmax_forward", joined.dtype, shape, drop.structure, weights, left)
-    mixed = torch.bmm(left, value).view(batch, heads.n_head, time, n)
-    return (
-        mixed.transpose(1, 2).reshape(rows, -1),
-        Attended(query, key, value, weights, tuple(rstds)),
-    )
+) -> tuple[Wide, Float[Tensor, "batch head time"]]:
+    """Return each head's mixture of the values, and what each query's softmax divided by.
+
+    `joined` has queries, keys and values side by side; the divisors are logarithms.
+    """
+    rows = joined.shape[0]
+    mixed = joined.new_empty(rows, heads.n_head * heads.channels)
+    divisors = joined.new_empty(batch, heads.n_head, rows // batch, dtype=torch.float32)
+    lib.call_typed(
+        "attend_forward", joined.dtype, heads.structure(batch, rows // batch), drop.structure,
+        joined, mixed, divisors,
+    )  # fmt: skip
+    return mixed, divisors
 
 
 def attend_backward(
-    lib: Library, dmixed: Wide, joined: Wide, batch: int, heads: Heads, drop: Drop, kept: Attended
+    lib: Library,
+    dmixed: Wide,
+    joined: Wide,
+    mixed: Wide,
+    divisors: Float[Tensor, "batch head time"],
+    heads: Heads,
+    drop: Drop,
 ) -> tuple[Wide, Tensor | None, Tensor | None]:
     """Return the gradients of `joined` and of the weights of the norms of queries and keys."""
-    rows, stride = joined.shape
-    time, n = rows // batch, heads.channels
-    query, key, value, weights, rstds = kept
-    d = dmixed.view(batch, time, heads.n_head, n).transpose(1, 2).reshape(query.shape)
-    dscores = torch.bmm(d, value.mT)
-    left = weights if drop.row_keys is None else torch.empty_like(weights)
-    shape = _Shape(batch, time, heads.n_head, n, stride, heads.eps, heads.scale)
-    lib.call_typed("softmax_backward", joined.dtype, shape, drop.structure, weights, dscores, left)
-    dcut = torch.bmm(dscores, key), torch.bmm(dscores.mT, query), torch.bmm(left.mT, d)
-    djoined, norms = torch.empty_like(joined), []
-    for (first, count, weight, cos, sin), dy, rstd in zip(heads.parts(), dcut, rstds, strict=True):
-        shape = _Shape(batch, time, count, n, stride, heads.eps, heads.scale)
-        parts = None if weight is None else weight.new_zeros(torch.get_num_threads(), n)
-        lib.call_typed(
-            "heads_backward", joined.dtype, shape, dy, joined[:, first:], weight, cos, sin, rstd,
-            djoined[:, first:], parts,
-        )  # fmt: skip
-        norms.append(None if parts is None else parts.sum(0))
-    return djoined, norms[0], norms[1]
+    batch, _, time = divisors.shape
+    djoined = torch.empty_like(joined)
+    parts = divisors.new_zeros(torch.get_num_threads(), 2, heads.channels)
+    lib.call_typed(
+        "attend_backward", joined.dtype, heads.structure(batch, time), drop.structure,
+        dmixed, joined, mixed, divisors, djoined, parts,
+    )  # fmt: skip
+    if heads.query_weight is None:
+        return djoined, None, None
+    dquery, dkey = parts.sum(0)
+    return djoined, dquery, dkey
 
 
 def bend(lib: Library, kind: str, x: Wide) -> Float[Tensor, "rows inner"]:
@@ -223,11 +200,13 @@ def bend(lib: Library, kind: str, x: Wide) -> Float[Tensor, "rows inner"]:
     return y
 
 
-def bend_backward(lib: Library, kind: str, dy: Float[Tensor, "rows inner"], x: Wide) -> Wide:
-    """Return the gradient of what was bent."""
-    dx = torch.empty_like(x)
-    lib.call_typed(f"{kind}_backward", x.dtype, _Grid(*dy.shape), dy, x, dx)
-    return dx
+def bend_backward(
+    lib: Library, kind: str, dy: Float[Tensor, "rows inner"], x: Wide
+) -> tuple[Float[Tensor, "rows inner"], Wide]:
+    """Return what was bent, made once more, and its gradient."""
+    y, dx = torch.empty_like(dy), torch.empty_like(x)
+    lib.call_typed(f"{kind}_backward", x.dtype, _Grid(*dy.shape), dy, x, y, dx)
+    return y, dx
 
 
 def drop_rows(lib: Library, x: Wide, drop: Drop) -> Wide:

@@ -18,45 +18,50 @@ static void swiglu_forward(const Grid& g, const T* x, T* y, int threads) {
     }
 }
 
+// The way back of a bend makes y once more on its way, since that costs less than to keep it.
 template <class T>
-static void swiglu_backward(const Grid& g, const T* dy, const T* x, T* dx, int threads) {
+static void swiglu_backward(const Grid& g, const T* dy, const T* x, T* y, T* dx, int threads) {
     ROWS for (int64_t r = 0; r < g.rows; r++) {
         const T *gate = x + 2 * r * g.width, *up = gate + g.width, *d = dy + r * g.width;
+        T* __restrict again = y + r * g.width;
         T* __restrict dgate = dx + 2 * r * g.width;
         T* __restrict dup = dgate + g.width;
         WIDE for (int64_t c = 0; c < g.width; c++) {
             const float v = get(gate[c]), s = sigmoid(v);
+            put(again[c], v * s * get(up[c]));
             put(dup[c], get(d[c]) * v * s);
             put(dgate[c], get(d[c]) * get(up[c]) * s * (1.0f + v * (1.0f - s)));
         }
     }
 }
 
-// The other bends, each with its slope.
+// The other bends: each its value and its slope.
+struct Bent {
+    float value, slope;
+};
+
 struct Relu {
-    static float value(float x) { return x > 0.0f ? x : 0.0f; }
-    static float slope(float x) { return x > 0.0f ? 1.0f : 0.0f; }
+    static Bent at(float x) { return {x > 0.0f ? x : 0.0f, x > 0.0f ? 1.0f : 0.0f}; }
 };
 
 struct Gelu {  // x times the normal distribution up to x
-    static float value(float x) { return x * normal(x); }
-    static float slope(float x) { return normal(x) + 0.39894228f * x * exp_(-0.5f * x * x); }
+    static Bent at(float x) {
+        const float share = normal(x);
+        return {x * share, share + 0.39894228f * x * exp_(-0.5f * x * x)};
+    }
 };
 
 struct GeluSigmoid {
-    static float value(float x) { return x * sigmoid(1.702f * x); }
-    static float slope(float x) {
+    static Bent at(float x) {
         const float s = sigmoid(1.702f * x);
-        return s + 1.702f * x * s * (1.0f - s);
+        return {x * s, s + 1.702f * x * s * (1.0f - s)};
     }
 };
 
 struct GeluTanh {  // x * (1 + tanh u) / 2 = x * sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
-    static float gate(float x) { return sigmoid(1.5957691216f * (x + 0.044715f * x * x * x)); }
-    static float value(float x) { return x * gate(x); }
-    static float slope(float x) {
-        const float s = gate(x);
-        return s + x * s * (1.0f - s) * 1.5957691216f * (1.0f + 0.134145f * x * x);
+    static Bent at(float x) {
+        const float s = sigmoid(1.5957691216f * (x + 0.044715f * x * x * x));
+        return {x * s, s + x * s * (1.0f - s) * 1.5957691216f * (1.0f + 0.134145f * x * x)};
     }
 };
 
@@ -65,16 +70,21 @@ static void bend_forward(const Grid& g, const T* x, T* y, int threads) {
     ROWS for (int64_t r = 0; r < g.rows; r++) {
         const T* in = x + r * g.width;
         T* __restrict out = y + r * g.width;
-        WIDE for (int64_t c = 0; c < g.width; c++) put(out[c], B::value(get(in[c])));
+        WIDE for (int64_t c = 0; c < g.width; c++) put(out[c], B::at(get(in[c])).value);
     }
 }
 
 template <class B, class T>
-static void bend_backward(const Grid& g, const T* dy, const T* x, T* dx, int threads) {
+static void bend_backward(const Grid& g, const T* dy, const T* x, T* y, T* dx, int threads) {
     ROWS for (int64_t r = 0; r < g.rows; r++) {
         const T *in = x + r * g.width, *d = dy + r * g.width;
+        T* __restrict again = y + r * g.width;
         T* __restrict out = dx + r * g.width;
-        WIDE for (int64_t c = 0; c < g.width; c++) put(out[c], get(d[c]) * B::slope(get(in[c])));
+        WIDE for (int64_t c = 0; c < g.width; c++) {
+            const Bent bent = B::at(get(in[c]));
+            put(again[c], bent.value);
+            put(out[c], get(d[c]) * bent.slope);
+        }
     }
 }
 
@@ -132,9 +142,9 @@ static void cross_entropy(const Grid& g, T* logits, const int64_t* targets, floa
     extern "C" void WORD##_forward_##NAME(const Grid* g, const T* x, T* y, int threads) {         \
         bend_forward<B>(*g, x, y, threads);                                                       \
     }                                                                                             \
-    extern "C" void WORD##_backward_##NAME(const Grid* g, const T* dy, const T* x, T* dx,         \
+    extern "C" void WORD##_backward_##NAME(const Grid* g, const T* dy, const T* x, T* y, T* dx,   \
                                            int threads) {                                         \
-        bend_backward<B>(*g, dy, x, dx, threads);                                                 \
+        bend_backward<B>(*g, dy, x, y, dx, threads);                                              \
     }
 #define EXPORT(T, NAME)                                                                           \
     BEND(Relu, relu, T, NAME)                                                                     \
@@ -144,9 +154,9 @@ static void cross_entropy(const Grid& g, T* logits, const int64_t* targets, floa
 extern "C" void swiglu_forward_##NAME(const Grid* g, const T* x, T* y, int threads) {         \
         swiglu_forward(*g, x, y, threads);                                                        \
     }                                                                                             \
-    extern "C" void swiglu_backward_##NAME(const Grid* g, const T* dy, const T* x, T* dx,         \
+    extern "C" void swiglu_backward_##NAME(const Grid* g, const T* dy, const T* x, T* y, T* dx,   \
                                            int threads) {                                         \
-        swiglu_backward(*g, dy, x, dx, threads);                                                  \
+        swiglu_backward(*g, dy, x, y, dx, threads);                                               \
     }                                                                                             \
     extern "C" void sum_rows_##NAME(const Grid* g, const T* x, float* parts, int threads) {       \
         sum_rows(*g, x, parts, threads);                                                          \

@@ -5,13 +5,13 @@ whoever iterates over it decides when to log, evaluate, save and stop.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
 from torch import nn
 
-from bardling.data.batches import Batch
+from bardling.data.batches import BatchSource
 from bardling.errors import TrainingDiverged
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner
@@ -20,9 +20,6 @@ from bardling.training.schedule import lr_fraction_of_step
 from bardling.training.step import StepResult
 
 PATIENCE_WITH_NAN = 3
-
-BatchSource = Callable[[int, range], Batch]
-"""(step, rows of the global batch) → those rows."""
 
 
 def training_steps(

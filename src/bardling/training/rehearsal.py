@@ -11,10 +11,11 @@ from dataclasses import replace
 
 import torch
 
+from bardling.data.batches import BatchSource
 from bardling.machine.memory import ran_out
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner, Loss
-from bardling.training.loop import BatchSource, training_steps
+from bardling.training.loop import training_steps
 from bardling.training.plan import Plan
 
 WARM_STEPS = 2

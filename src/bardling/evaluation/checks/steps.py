@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from bardling.data.batches import BatchSource
 from bardling.errors import TrainingDiverged
 from bardling.evaluation.checks.finding import Finding, failed, passed
 from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner, build_learner
-from bardling.training.loop import BatchSource, training_steps
+from bardling.training.loop import training_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import Muon, OptimizerConfig
 from bardling.training.optimizers import Optimizers

@@ -1,0 +1,77 @@
+"""Training steps of several sides by turns, each side in a process of its own.
+
+A process of its own is how their users run them, and what one side does to the memory or the
+threads of its process does nothing for the other. One works at a time; the others wait for a line
+on their standard input.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from bardling.benchmarking.timing import by_turns
+
+
+class Contestant:
+    """A step in a process of its own: `step_of` of a module of contestants/, with arguments."""
+
+    def __init__(self, module: str, *arguments: object) -> None:
+        script = (
+            f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            f"from contestants.{module} import step_of\n"
+            f"from contestants.serving import serve\n"
+            f"serve(*step_of(*{arguments!r}))"
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.parameters = int(self._answer())
+
+    def _answer(self) -> float:
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("a contestant ended before its time; its complaint is above")
+        return float(line)
+
+    def rate(self, seconds: float) -> float:
+        """Return its steps per second over about so many seconds."""
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def most_mebibytes(self) -> float:
+        """Return the most memory that its process has had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+    def __enter__(self) -> "Contestant":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def take_turns(
+    contestants: Mapping[str, tuple[object, ...]], seconds: float
+) -> tuple[dict[str, list[float]], dict[str, float], dict[str, int]]:
+    """Return each contestant's steps per second by rounds, most MiB, and parameters."""
+    with ExitStack() as stack:
+        found = {
+            name: stack.enter_context(Contestant(*made_by)) for name, made_by in contestants.items()
+        }
+        works = {name: lambda c=c: c.rate(seconds) for name, c in found.items()}
+        rates = by_turns(works)
+        memory = {name: contestant.most_mebibytes() for name, contestant in found.items()}
+        return rates, memory, {name: contestant.parameters for name, contestant in found.items()}
+
+
+def imports_alone() -> float:
+    """Return the MiB of a process that has imported torch and numpy and done nothing."""
+    with Contestant("nobody") as nobody:
+        return nobody.most_mebibytes()
