@@ -7,8 +7,8 @@ on their standard input.
 
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bardling.benchmarking.timing import by_turns
@@ -57,21 +57,24 @@ class Contestant:
         self.process.wait()
 
 
+@contextmanager
+def at_rest(contestants: Mapping[str, tuple[object, ...]]) -> Iterator[dict[str, Contestant]]:
+    """Start contestants, each named by its module and arguments, and end them afterwards."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(Contestant(*how)) for name, how in contestants.items()}
+
+
 def take_turns(
     contestants: Mapping[str, tuple[object, ...]], seconds: float
 ) -> tuple[dict[str, list[float]], dict[str, float], dict[str, int]]:
     """Return each contestant's steps per second by rounds, most MiB, and parameters."""
-    with ExitStack() as stack:
-        found = {
-            name: stack.enter_context(Contestant(*made_by)) for name, made_by in contestants.items()
-        }
-        works = {name: lambda c=c: c.rate(seconds) for name, c in found.items()}
-        rates = by_turns(works)
+    with at_rest(contestants) as found:
+        rates = by_turns({name: lambda c=c: c.rate(seconds) for name, c in found.items()})
         memory = {name: contestant.most_mebibytes() for name, contestant in found.items()}
         return rates, memory, {name: contestant.parameters for name, contestant in found.items()}
 
 
 def imports_alone() -> float:
-    """Return the MiB of a process that has imported torch and numpy and done nothing."""
+    """Return the MiB of a process that has imported torch and done nothing."""
     with Contestant("nobody") as nobody:
         return nobody.most_mebibytes()

@@ -28,12 +28,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from measured_on import describe_machine
-from turns import imports_alone, take_turns
+from turns import at_rest, imports_alone, take_turns
 
-from bardling.benchmarking.generation import writer
+from bardling.benchmarking.generation import FORMS
 from bardling.benchmarking.timing import Spread, by_turns, ratio
-from bardling.model.families import classic, modern
-from bardling.model.gpt import GPT
+from bardling.model.families import modern
 
 
 def shape(block_size: int, n_layer: int, n_head: int, n_embd: int) -> dict[str, int]:
@@ -138,65 +137,41 @@ def llama2c(
     return measure
 
 
-def hugging_face(sizes: dict[str, int], sequences: int, n_tokens: int) -> Callable[[], float]:
-    """Return what measures the rate of transformers' GPT-2 of a shape, with its cache."""
-    transformers = importlib.import_module("transformers")
-    model = transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(
-            vocab_size=sizes["vocab_size"], n_positions=sizes["block_size"],
-            n_layer=sizes["n_layer"], n_head=sizes["n_head"], n_embd=sizes["n_embd"],
-            bos_token_id=0, eos_token_id=None, pad_token_id=0,
-        )
-    ).eval()  # fmt: skip
-    start = torch.zeros(sequences, 1, dtype=torch.long)
-
-    def measure() -> float:
-        began = time.perf_counter()
-        with torch.no_grad():
-            model.generate(
-                start, attention_mask=torch.ones_like(start), max_new_tokens=n_tokens,
-                do_sample=False, use_cache=True,
-            )  # fmt: skip
-        return sequences * n_tokens / (time.perf_counter() - began)
-
-    return measure
-
-
-def writing(program: str | None, *, with_transformers: bool) -> None:
+def writing(program: str | None, seconds: float, *, with_transformers: bool) -> None:
     """Compare writing by one sequence and by 16."""
     for name, sizes in WRITERS.items():
-        large = sizes["n_embd"] > 500
-        n_tokens = 60 if large else 200
-        model = GPT(modern(**sizes))
-        works = {
-            form: writer(model, sequences=1, n_tokens=n_tokens, form=form)
-            for form in ("fp32", "bf16", "int8")
-        }
-        with tempfile.TemporaryDirectory() as folder:
+        n_tokens = 60 if sizes["n_embd"] > 500 else 200
+        contestants = {form: ("ours_writing", "modern", sizes, 1, n_tokens, form) for form in FORMS}
+        with tempfile.TemporaryDirectory() as folder, at_rest(contestants) as resting:
+            works = {k: lambda c=c, n=n_tokens: n * c.rate(seconds) for k, c in resting.items()}
             if program is not None:
                 works["llama2.c"] = llama2c(program, sizes, Path(folder), n_tokens)
             found = by_turns(works)
         ratios = {
             f"{form} / llama2.c": spread(ratio(found[form], found["llama2.c"]))
-            for form in ("fp32", "bf16", "int8")
+            for form in FORMS
             if program is not None
         }
         rates = {k: round(Spread.of(v).median) for k, v in found.items()}
         say(f"writing, 1 sequence, {name}", tokens_per_second=rates, **ratios)
-        if not with_transformers:
-            continue
-        few = 30 if large else 100
-        works = {
-            "fp32": writer(GPT(classic(**sizes)), sequences=16, n_tokens=few, form="fp32"),
-            "transformers": hugging_face(sizes, 16, few),
-        }
-        found = by_turns(works, rounds=3)
-        rates = {k: round(Spread.of(v).median) for k, v in found.items()}
-        say(
-            f"writing, 16 sequences, {name}",
-            tokens_per_second=rates,
-            ratio=spread(ratio(found["fp32"], found["transformers"])),
-        )
+        if with_transformers:
+            write_many(name, sizes, seconds)
+
+
+def write_many(name: str, sizes: dict[str, int], seconds: float) -> None:
+    """Compare writing by 16 sequences."""
+    n_tokens = 30 if sizes["n_embd"] > 500 else 100
+    contestants = {
+        "fp32": ("ours_writing", "classic", sizes, 16, n_tokens, "fp32"),
+        "transformers": ("hugging_face", sizes, 16, n_tokens),
+    }
+    rates, _, parameters = take_turns(contestants, seconds)
+    say(
+        f"writing, 16 sequences, {name}",
+        parameters=parameters,
+        tokens_per_second={k: round(16 * n_tokens * Spread.of(v).median) for k, v in rates.items()},
+        ratio=spread(ratio(rates["fp32"], rates["transformers"])),
+    )
 
 
 def starting() -> None:
@@ -282,7 +257,7 @@ def main() -> None:
     found = importlib.util.find_spec("transformers") is not None
     parts = {
         "training": lambda: training(wanted.nanogpt, wanted.seconds),
-        "writing": lambda: writing(wanted.llama2c, with_transformers=found),
+        "writing": lambda: writing(wanted.llama2c, wanted.seconds, with_transformers=found),
         "starting": starting,
         "waiting": lambda: waiting(wanted.nanogpt),
         "budgets": budgets,

@@ -101,7 +101,7 @@ def test_cached_beams_are_recomputed_beams(switches, end_token, monkeypatch):
     arguments = {"width": 5, "max_new_tokens": 20, "end_token": end_token}  # past the context
     cached = beam_search(model, PROMPT, **arguments)
     monkeypatch.setattr(
-        beam_module, "open_context", lambda model, ids, _: RecomputedContext(model, ids)
+        beam_module, "open_context", lambda model, ids, _, **__: RecomputedContext(model, ids)
     )
     recomputed = beam_search(model, PROMPT, **arguments)
     assert [h.tokens for h in cached] == [h.tokens for h in recomputed]
@@ -175,7 +175,9 @@ def test_the_search_stops_when_no_living_beam_can_win(monkeypatch):
             asked.append(self.ids.shape)
             return super().next_logits()
 
-    monkeypatch.setattr(beam_module, "open_context", lambda model, ids, _: Counting(model, ids))
+    monkeypatch.setattr(
+        beam_module, "open_context", lambda model, ids, _, **__: Counting(model, ids)
+    )
     found = beam_search(model, torch.tensor([[0]]), width=2, max_new_tokens=50, end_token=3)
     assert [hypothesis.tokens for hypothesis in found] == [(3,), (1, 3)]
     assert asked == [(1, 1), (2, 2)]

@@ -171,6 +171,12 @@ def test_only_a_past_that_stays_as_it_was_is_cached(attention, kind):
     assert type(open_context(model_of(attention=attention), prompt_of(1, 2))) is kind
 
 
+@pytest.mark.parametrize(("tokens", "room"), [(1, 3), (5, 7), (100, BLOCK), (None, BLOCK)])
+def test_a_cache_has_room_for_what_will_come_and_no_more(tokens, room):
+    context = open_context(model_of(), prompt_of(1, 2), max_new_tokens=tokens)
+    assert context.cache.room == room
+
+
 @pytest.mark.parametrize("kind", [CachedContext, RecomputedContext])
 def test_selected_sequences_go_on_as_if_they_had_been_alone(kind):
     model = model_of(dtype=torch.float64)

@@ -39,21 +39,24 @@ def model_of(name: str) -> GPT:
 def decoded(model, ids, form="fp32"):
     """Return the logits after each token, read one by one."""
     decoder = Decoder(model, load_library("decoding"), form)
-    cache = KVCache(model.config, len(ids), like=model.embedding.weight)
+    cache = KVCache(model.config, len(ids), like=model.embedding.weight, room=ids.shape[1])
+    for layer in cache.layers:  # what was not written yet must not be read
+        layer.keys.fill_(torch.nan)
+        layer.values.fill_(torch.nan)
     return torch.stack([decoder.step(column[:, None], cache) for column in ids.T], dim=1)
 
 
-@pytest.mark.parametrize("batch", [1, 3, 4, 17])
+@pytest.mark.parametrize("batch", [1, 2, 7, 12, 17])
 @pytest.mark.parametrize("name", MODELS)
 @torch.no_grad()
 def test_logits_are_those_of_the_model(name, batch):
     model = model_of(name)
-    ids = torch.randint(0, 37, (batch, 24), generator=GENERATOR)
+    ids = torch.randint(0, 37, (batch, 20), generator=GENERATOR)
     torch.testing.assert_close(decoded(model, ids), model(ids), rtol=1e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize(("form", "bound"), [("bf16", 0.02), ("int8", 0.06)])
-@pytest.mark.parametrize("batch", [1, 6])
+@pytest.mark.parametrize("batch", [1, 6, 13])
 @torch.no_grad()
 def test_short_weights_stay_near(form, bound, batch):
     model = model_of("modern")
@@ -104,6 +107,15 @@ def test_a_token_that_does_not_exist_is_refused(token):
         decoder.step(torch.tensor([[token]]), cache)
     cache.advance(24)
     with pytest.raises(GenerationError, match="the cache is full: it holds 24 tokens"):
+        decoder.step(torch.tensor([[1]]), cache)
+
+
+def test_a_small_cache_is_full_sooner():
+    model = model_of("modern")
+    cache = KVCache(model.config, 1, like=model.embedding.weight, room=2)
+    decoder = open_decoder(model)
+    decoder.step(torch.tensor([[1, 2]]), cache)
+    with pytest.raises(GenerationError, match="the cache is full: it holds 2 tokens"):
         decoder.step(torch.tensor([[1]]), cache)
 
 

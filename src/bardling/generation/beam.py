@@ -40,7 +40,7 @@ def beam_search(
 
     A continuation is complete at the end token or at `max_new_tokens`.
     """
-    context = open_context(model, ids, weights)
+    context = open_context(model, ids, weights, max_new_tokens=max_new_tokens)
     alive = [Hypothesis(tokens=(), score=0.0)]
     finished: list[Hypothesis] = []
     for _ in range(max_new_tokens):

@@ -16,6 +16,7 @@ from torch import Tensor
 from bardling.errors import GenerationError
 from bardling.generation.sampling import Greedy, Sample
 from bardling.kernels.decoder import MOST_AT_ONCE, Decoder, WeightForm, open_decoder
+from bardling.machine.memory import keep_freed_memory
 from bardling.machine.randomness import stream
 from bardling.model.cache import NO_CACHE, Cache, KVCache
 from bardling.model.gpt import GPT
@@ -97,10 +98,16 @@ class CachedContext(RecomputedContext):
     """Reads each token once, until the context is full."""
 
     def __init__(
-        self, model: GPT, ids: Int64[Tensor, "batch time"], weights: WeightForm = "fp32"
+        self,
+        model: GPT,
+        ids: Int64[Tensor, "batch time"],
+        weights: WeightForm = "fp32",
+        *,
+        room: int | None = None,
     ) -> None:
         super().__init__(model, ids)
-        self.cache = KVCache(model.config, ids.shape[0], like=model.embedding.weight)
+        keep_freed_memory()
+        self.cache = KVCache(model.config, ids.shape[0], like=model.embedding.weight, room=room)
         self.decoder = _decoder(model, weights)
         self.start = 0
 
@@ -130,12 +137,24 @@ def _decoder(model: GPT, weights: WeightForm) -> Decoder | None:
 
 
 def open_context(
-    model: GPT, ids: Int64[Tensor, "batch time"], weights: WeightForm = "fp32"
+    model: GPT,
+    ids: Int64[Tensor, "batch time"],
+    weights: WeightForm = "fp32",
+    *,
+    max_new_tokens: int | None = None,
 ) -> Context:
-    """Return the cheapest context that is right for this model."""
+    """Return the cheapest context that is right for this model; it has room for tokens to come."""
     if not model.config.cacheable and weights == "fp32":
         return RecomputedContext(model, ids)
-    return CachedContext(model, ids, weights)
+    return CachedContext(model, ids, weights, room=cache_room(model, ids, max_new_tokens))
+
+
+def cache_room(
+    model: GPT, ids: Int64[Tensor, "batch time"], max_new_tokens: int | None = None
+) -> int:
+    """Return how many tokens a cache for `ids` and what follows has to hold."""
+    block = model.config.block_size
+    return block if max_new_tokens is None else min(block, ids.shape[1] + max_new_tokens)
 
 
 @torch.no_grad()
@@ -155,7 +174,7 @@ def decode(
     their logits a little. The caller stops early by no longer asking.
     """
     streams = [stream(seed, "sampling") for seed in seeds]
-    context = open_context(model, ids, weights)
+    context = open_context(model, ids, weights, max_new_tokens=max_new_tokens)
     for _ in range(max_new_tokens):
         draws = torch.tensor([s.random() for s in streams], dtype=torch.float64)
         tokens = strategy.pick(context.next_logits(), draws)

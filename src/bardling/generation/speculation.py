@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from bardling.generation.decode import context_start, finite, read_on
+from bardling.generation.decode import cache_room, context_start, finite, read_on
 from bardling.generation.sampling import Greedy, Sample
 from bardling.kernels.decoder import Decoder
 from bardling.machine.randomness import stream
@@ -54,7 +54,8 @@ def decode_ahead(
 ) -> Iterator[Int64[Tensor, " 1"]]:
     """Yield what `decode` yields for one sequence, reading up to `n_draft` guesses at once."""
     random, written = stream(seed, "sampling"), ids[0].tolist()
-    cache = KVCache(model.config, 1, like=model.embedding.weight)
+    room = cache_room(model, ids, max_new_tokens)
+    cache = KVCache(model.config, 1, like=model.embedding.weight, room=room)
     block, start, left = model.config.block_size, 0, max_new_tokens
     while left:
         if (begin := context_start(len(written), block)) != start:

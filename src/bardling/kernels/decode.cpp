@@ -72,6 +72,18 @@ struct Step {  // `span` tokens of each of `count` sequences, from `position` on
     int64_t place(int64_t row) const { return position + row % span; }
 };
 
+// N vectors of channels of the values up to a position, mixed.
+template <int N>
+static void mix(const float* weights, const float* values, int64_t n, int64_t position,
+                float* out) {
+    Lanes sums[N] = {};
+    for (int64_t k = 0; k <= position; k++)
+        for (int64_t i = 0; i < N; i++) sums[i] += weights[k] * lanes(values + k * n + i * LANES);
+    for (int64_t i = 0; i < N; i++) store(out + i * LANES, sums[i]);
+}
+
+static const int64_t CHANNELS_AHEAD = 8;  // keys of a channel lie too far from the next one's
+
 // One head of one token: its query against all keys up to it, and the mixture of the values.
 static void attend(const Model& m, const Layer& l, const Step& step, int64_t row, int64_t head,
                    float* scores) {
@@ -83,25 +95,20 @@ static void attend(const Model& m, const Layer& l, const Step& step, int64_t row
     float *query = m.query + place, *out = m.mixed + place;
     normalise(l.query_norm, query, query, n);
     turn(m, query, position);
-    float top = -INFINITY, sum = 0.0f;
     std::fill(scores, scores + position + 1, 0.0f);
     for (int64_t c = 0; c < n; c++) {
-        const float q = query[c] * m.scale;
-        WIDE for (int64_t k = 0; k <= position; k++) scores[k] += q * keys[c * m.block + k];
+        const float *key = keys + c * m.block, *later = key + CHANNELS_AHEAD * m.block;
+        for (int64_t k = 0; k <= position; k += LANES) __builtin_prefetch(later + k);
+        WIDE for (int64_t k = 0; k <= position; k++) scores[k] += query[c] * key[k];
     }
-    TOP(top) for (int64_t k = 0; k <= position; k++) top = scores[k] > top ? scores[k] : top;
-    SUM(sum) for (int64_t k = 0; k <= position; k++) sum += scores[k] = exp_(scores[k] - top);
-    const float share = 1.0f / sum;
+    softmax(scores, position, rounded_up(position + 1, LANES), m.scale);
     int64_t c = 0;
-    for (; c + LANES <= n; c += LANES) {
-        Lanes mixed = {};
-        for (int64_t k = 0; k <= position; k++) mixed += scores[k] * lanes(values + k * n + c);
-        *(Floats*)(out + c) = mixed * share;
-    }
+    for (; c + 4 * LANES <= n; c += 4 * LANES) mix<4>(scores, values + c, n, position, out + c);
+    for (; c + LANES <= n; c += LANES) mix<1>(scores, values + c, n, position, out + c);
     for (; c < n; c++) {
         float mixed = 0.0f;
         for (int64_t k = 0; k <= position; k++) mixed += scores[k] * values[k * n + c];
-        out[c] = mixed * share;
+        out[c] = mixed;
     }
 }
 
@@ -142,26 +149,26 @@ static void bend_all(const Model& m, int64_t n) {
 
 static void attention(const Model& m, const Layer& l, const Step& step) {
     const int64_t rows = step.rows();
-    const Input normed = prepare(m.turned, m.normed, m.width, rows);
+    const Input normed = prepare(m.turned, m.normed, l.query, rows);
     times(l.query, normed, m.query);
     times(l.key, normed, m.new_keys);
     times(l.value, normed, m.new_values);
     MEET;
     EACH(i, rows * m.kv_heads) remember(m, l, step, i / m.kv_heads, i % m.kv_heads);
-    float* scores = m.scores + omp_get_thread_num() * m.block;
+    float* scores = m.scores + omp_get_thread_num() * rounded_up(m.block, LANES);
     EACH(i, rows * m.heads) attend(m, l, step, i / m.heads, i % m.heads, scores);
-    times(l.output, prepare(m.turned, m.mixed, l.output.columns, rows), m.change);
+    times(l.output, prepare(m.turned, m.mixed, l.output, rows), m.change);
     MEET;
 }
 
 static void feed_forward(const Model& m, const Layer& l, int64_t rows) {
-    const Input normed = prepare(m.turned, m.normed, m.width, rows);
+    const Input normed = prepare(m.turned, m.normed, l.up, rows);
     times(l.up, normed, m.inner);
     if (m.bend == SWIGLU) times(l.gate, normed, m.gates);
     MEET;
     bend_all(m, rows * l.up.rows);
     MEET;
-    times(l.down, prepare(m.turned, m.inner, l.down.columns, rows), m.change);
+    times(l.down, prepare(m.turned, m.inner, l.down, rows), m.change);
     MEET;
 }
 
@@ -195,13 +202,13 @@ extern "C" void decode_step(const Model* model, const Step* step, int threads) {
             add_norm(m, i + 1 < m.n_layer ? m.layers[i + 1].before_attention : m.final_norm, rows);
         }
         if (step->all) {
-            times(m.output, prepare(m.turned, m.normed, m.width, rows), step->logits);
+            times(m.output, prepare(m.turned, m.normed, m.output, rows), step->logits);
         } else {
             EACH(s, step->count) {
                 const float* last = m.normed + ((s + 1) * step->span - 1) * m.width;
                 std::copy(last, last + m.width, m.change + s * m.width);
             }
-            times(m.output, prepare(m.turned, m.change, m.width, step->count), step->logits);
+            times(m.output, prepare(m.turned, m.change, m.output, step->count), step->logits);
         }
     }
 }

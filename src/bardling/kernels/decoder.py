@@ -17,7 +17,6 @@ from bardling.errors import GenerationError, KernelError
 from bardling.kernels.fused import fusable
 from bardling.kernels.library import Library, load_library
 from bardling.model.cache import KVCache
-from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 
 WeightForm = Literal["fp32", "bf16", "int8"]
@@ -27,7 +26,7 @@ INT8_LARGEST = 127
 PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 """What C++ reads and writes, whatever torch's defaults are."""
 LANES = 16
-"""Sequences in a vector of decode.cpp, whose memory begins at multiples of 64 bytes."""
+"""Numbers in a vector of decode.cpp."""
 MOST_AT_ONCE = 32
 """Tokens of a sequence that are read in one step; torch is the quicker reader of many."""
 
@@ -139,14 +138,14 @@ class Decoder:
             )
         if tokens.shape[1] > MOST_AT_ONCE:
             raise GenerationError(f"{tokens.shape[1]} tokens at once; it reads {MOST_AT_ONCE}")
-        if cache.length + tokens.shape[1] > self.config.block_size:
-            raise GenerationError(f"the cache is full: it holds {self.config.block_size} tokens")
+        if cache.length + tokens.shape[1] > cache.room:
+            raise GenerationError(f"the cache is full: it holds {cache.room} tokens")
 
     def _enter(self, cache: KVCache) -> None:
         """Read and write another cache from now on."""
         for layer, stored in zip(self._layers, cache.layers, strict=True):
             layer.keys, layer.values = stored.keys.data_ptr(), stored.values.data_ptr()
-        self._keys = cache.layers[0].keys
+        self._keys, self._model.block = cache.layers[0].keys, cache.room
 
     def _make_room(self, rows: int) -> None:
         """Take memory for so many tokens at once, and for the threads that there are now."""
@@ -158,8 +157,8 @@ class Decoder:
             **dict.fromkeys(("query", "mixed"), rows * config.attention_width),
             **dict.fromkeys(("new_keys", "new_values"), rows * kv_width),
             **dict.fromkeys(("inner", "gates"), rows * config.feedforward_width),
-            "scores": self._threads * config.block_size,
-            "turned": -(-rows // LANES) * LANES * widest,
+            "scores": self._threads * _lanes(config.block_size),
+            "turned": _lanes(rows) * widest,
         }
         self._room = {name: torch.empty(size, **PLAIN) for name, size in sizes.items()}
         for name, room in self._room.items():
@@ -191,7 +190,6 @@ class Decoder:
             heads=config.n_head,
             kv_heads=config.kv_heads,
             channels=config.head_width,
-            block=config.block_size,
             bend=BENDS[config.feedforward],
             scale=config.head_width**-0.5 if config.attention_scale else 1.0,
             embedding=self._place(model.embedding.weight),
@@ -223,6 +221,11 @@ class Decoder:
         return self._held[-1].data_ptr()
 
 
+def _lanes(count: int) -> int:
+    """Return `count` rounded up to whole vectors."""
+    return -(-count // LANES) * LANES
+
+
 def shortened(
     weight: Float[Tensor, "rows columns"], form: WeightForm
 ) -> tuple[Tensor, Float[Tensor, " rows"] | None]:
@@ -239,11 +242,6 @@ def shortened(
     return (weight / factors[:, None]).round().to(torch.int8), factors
 
 
-def decodable(config: ModelConfig) -> bool:
-    """Tell whether decode.cpp knows this kind of model."""
-    return fusable(config)
-
-
 def open_decoder(model: GPT, form: WeightForm = "fp32") -> Decoder | None:
     """Return what decodes `model` natively, or None where torch has to.
 
@@ -251,7 +249,7 @@ def open_decoder(model: GPT, form: WeightForm = "fp32") -> Decoder | None:
     not know, or nothing compiles it.
     """
     weight = model.embedding.weight
-    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not decodable(model.config):
+    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not fusable(model.config):
         return None
     try:
         return Decoder(model, load_library("decoding"), form)

@@ -58,3 +58,27 @@ static inline Lanes exp_(Lanes x) {
     const Integers power = (__builtin_convertvector(n, Integers) + 127) << 23;
     return exp_rest(x, n) * (Lanes)power;
 }
+
+// Sixteen numbers from key k on, and `other` in place of those that come after the query.
+static inline Lanes up_to(int64_t query, int64_t k, Lanes x, float other) {
+    return COUNT <= int32_t(query - k) ? x : all(other);
+}
+
+// One query's scores become weights over the keys up to it; what they were divided by, as a
+// logarithm, is returned.
+static float softmax(float* s, int64_t query, int64_t keys, float scale) {
+    Lanes tops = all(-INFINITY), sums = {};
+    for (int64_t k = 0; k < keys; k += LANES) {
+        const Lanes next = up_to(query, k, lanes(s + k), -INFINITY);
+        tops = next > tops ? next : tops;
+    }
+    const float top = largest(tops) * scale;
+    for (int64_t k = 0; k < keys; k += LANES) {
+        const Lanes e = up_to(query, k, exp_(lanes(s + k) * scale - top), 0.0f);
+        store(s + k, e);
+        sums += e;
+    }
+    const float sum = total(sums), share = 1.0f / sum;
+    for (int64_t k = 0; k < keys; k += LANES) store(s + k, lanes(s + k) * share);
+    return top + std::log(sum);
+}

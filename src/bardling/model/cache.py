@@ -97,24 +97,28 @@ class _KVLayer:
 
 
 class KVCache:
-    """Room for `block_size` tokens of `batch` sequences, `[batch kv_head time channel]` a layer.
+    """Room for tokens of `batch` sequences, `[batch kv_head time channel]` a layer.
 
-    Keys lie in memory with time last, since a query is compared with all of them at once.
+    It is for `room` tokens, or for `block_size` where that is not said. Keys lie in memory with
+    time last, since a query is compared with all of them at once; nothing is written before a
+    token comes, because memory that is touched has to be found first.
     """
 
-    def __init__(self, config: ModelConfig, batch: int, *, like: Tensor) -> None:
+    def __init__(
+        self, config: ModelConfig, batch: int, *, like: Tensor, room: int | None = None
+    ) -> None:
         if not config.cacheable:
             raise GenerationError(
                 "unmasked attention changes what it made of old tokens with every new one, "
                 "so nothing can be kept; read the whole context again (RecomputedContext)"
             )
-        heads, room, channels = (batch, config.kv_heads), config.block_size, config.head_width
-        self.length = 0
+        heads, channels = (batch, config.kv_heads), config.head_width
+        self.length, self.room = 0, config.block_size if room is None else room
         self.layers = [
             _KVLayer(
                 self,
-                like.new_zeros(*heads, channels, room).mT,
-                like.new_zeros(*heads, room, channels),
+                like.new_empty(*heads, channels, self.room).mT,
+                like.new_empty(*heads, self.room, channels),
             )
             for _ in range(config.n_layer)
         ]
