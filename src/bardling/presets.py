@@ -52,6 +52,7 @@ SHAKESPEARE_MINUTE = {
 SHAKESPEARE_TEN_MINUTES = {
     "block_size": 256, "n_layer": 6, "n_head": 4, "n_embd": 256, "dropout": 0.1, "batch_size": 8,
 }  # fmt: skip
+SHAKESPEARE_LONGER = SHAKESPEARE_TEN_MINUTES | {"dropout": 0.2}
 HUB_TEXT = {"tokenizer": f"bpe:{STORY_TOKENS}", "val_fraction": 0.005, "max_tokens": 50_000_000}
 """For a dataset of the hub: far more than two cores read in an hour, prepared in half a minute."""
 STORIES_LONGER = {"corpus": "stories:50000", "n_layer": 4, "n_head": 4, "n_embd": 256}
@@ -138,7 +139,8 @@ def shakespeare() -> Preset:
         sizes=(
             Size(up_to_seconds=120.0, settings=SHAKESPEARE_MINUTE),
             Size(up_to_seconds=480.0, settings={}),
-            Size(up_to_seconds=math.inf, settings=SHAKESPEARE_TEN_MINUTES),
+            Size(up_to_seconds=900.0, settings=SHAKESPEARE_TEN_MINUTES),
+            Size(up_to_seconds=math.inf, settings=SHAKESPEARE_LONGER),
         ),
     )
 
