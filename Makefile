@@ -33,6 +33,7 @@ check: $(DEV)  ## style, types, layers
 bench: $(DEV)  ## speed, beside peers where NANOGPT=folder or LLAMA2C=program name them
 	$(BIN)/python benchmarks/versus.py $(if $(NANOGPT),--nanogpt $(NANOGPT)) \
 		$(if $(LLAMA2C),--llama2c $(LLAMA2C))
+	$(BIN)/python benchmarks/sizes.py
 
 clean:  ## remove what the targets above made; runs/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

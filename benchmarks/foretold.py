@@ -1,4 +1,4 @@
-"""What `--dry-run` foretells of four runs, and what they then take.
+"""What `--dry-run` foretells of five runs, and what they then take.
 
     python benchmarks/foretold.py
 
@@ -19,6 +19,7 @@ RUNS = (
     ("shakespeare", "--budget", "400steps"),
     ("seed-001", "--budget", "60steps"),
     ("demo", "--budget", "150steps"),
+    ("seed-000", "--budget", "5steps"),
     ("shakespeare", "--budget", "40s"),
 )
 FORETELL = """

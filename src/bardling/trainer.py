@@ -12,29 +12,29 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from shlex import quote
+from typing import Any
 
 from bardling import storage
 from bardling.checkpoint import (
     Checkpoint,
-    load_checkpoint,
     prune_checkpoints,
     save_checkpoint,
 )
 from bardling.config import RunConfig
 from bardling.data.batches import Ahead
-from bardling.errors import CheckpointError, Interrupted
-from bardling.evaluation.loss import Evaluation
+from bardling.errors import Interrupted, TrainingDiverged
 from bardling.evaluation.samples import sample_text, samples_page
 from bardling.machine.config import MachineConfig
 from bardling.machine.meter import Meter
 from bardling.machine.stop import Leave, StopRequest
+from bardling.outcome import whole_split
 from bardling.pacing import Pace
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
 from bardling.training.config import TrainingConfig, seconds_of_budget
-from bardling.training.loop import training_steps
+from bardling.training.loop import take_steps
 from bardling.training.state import RunState, finite
-from bardling.training.step import StepResult
+from bardling.training.step import TakenStep
 from bardling.workbench import Workbench
 
 STEP_KEYS = ("loss", "lr", "grad_norm", "tokens_per_second")
@@ -65,6 +65,7 @@ class Trainer:
         self.pace = None if seconds is None or known else Pace(seconds=seconds, began=start)
         self.meter, self.stop = Meter(), StopRequest()
         self.moving = False
+        self.untold: tuple[TakenStep, dict[str, Any]] | None = None
         self.step_seconds = math.inf  # nobody knows yet: the first step is taken for a slow one
         conditions = self.bench.machine.conditions
         self.state = RunState(conditions=conditions)
@@ -122,15 +123,20 @@ class Trainer:
         steps = self._from_here()
         while not self._out_of_patience():
             try:
-                result = self._next(steps)
+                taken = self._next(steps)
+            except TrainingDiverged:
+                self._tell()
+                raise
             except (MemoryError, RuntimeError) as error:
+                self._tell()
                 self.bench.fit(error, moving=self.moving)
                 steps = self._from_here()
                 continue
-            if result is None:
+            if taken is None:
+                self._tell()
                 return "budget"
-            self._count(result)
-            if self._validation_due():
+            self._count(taken)
+            if self._validation_due(self.state.step):
                 self._validate()
                 self._save()
             elif self.stop or self._checkpoint_due():
@@ -146,8 +152,8 @@ class Trainer:
         self.moving = True
         self.stop.finish()
 
-    def _from_here(self) -> Iterator[StepResult]:
-        return training_steps(
+    def _from_here(self) -> Iterator[TakenStep]:
+        return take_steps(
             self.bench.learner,
             Ahead(self.bench.windows.batch, self.bench.batch_tokens),
             self.settings,
@@ -156,14 +162,14 @@ class Trainer:
             failures=self.state.failures,
         )
 
-    def _next(self, steps: Iterator[StepResult]) -> StepResult | None:
+    def _next(self, steps: Iterator[TakenStep]) -> TakenStep | None:
         """Take one step; a stop does not wait for the end of a slow one."""
         slow, self.moving = self.step_seconds > SLOW_STEP_SECONDS, False
         began = time.perf_counter()
         with self.stop.at_once() if slow else nullcontext():
-            result = next(steps, None)
+            taken = next(steps, None)
         self.step_seconds = time.perf_counter() - began
-        return result
+        return taken
 
     def _replanned(self) -> bool:
         """Put the steps of a budget in time right, once, and tell whether that was done."""
@@ -192,12 +198,11 @@ class Trainer:
             where = f"stopped at step {self.state.step} of {self.config.total_steps}, saved"
         return f"{where}; go on with: bardling train --resume {quote(str(self.run.path))}"
 
-    def _validation_due(self) -> bool:
-        step = self.state.step
+    def _validation_due(self, step: int) -> bool:
         return step % self.config.eval_interval == 0 or step == self.config.total_steps
 
     def _validation_pending(self) -> bool:
-        return self._validation_due() and self.state.validated != self.state.step
+        return self._validation_due(self.state.step) and self.state.validated != self.state.step
 
     def _checkpoint_due(self) -> bool:
         step, interval = self.state.step, self.settings.checkpoint_interval_steps
@@ -206,13 +211,25 @@ class Trainer:
     def _out_of_patience(self) -> bool:
         return 0 < self.settings.patience <= self.state.validations_since_best
 
-    def _count(self, result: StepResult) -> None:
-        """Count a step and write it to the log when its turn has come."""
-        self.meter.add(result.tokens, self.step_seconds)
-        rate = self.meter.rate
+    def _count(self, taken: TakenStep) -> None:
+        """Count a step, and tell of it as soon as its figures are here."""
+        self._tell()
+        self.meter.add(taken.tokens, self.step_seconds)
+        self.state = self.state.after_step(taken, self.step_seconds)
+        self.untold = taken, self.state.place
+        if taken.here:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell of the last step if that is still to be done; log it when its turn has come."""
+        if self.untold is None:
+            return
+        (taken, place), self.untold = self.untold, None
+        result, rate = taken.result, self.meter.rate
         figures = (finite(result.loss), result.lr, finite(result.grad_norm), rate)
         self.state = replace(
-            self.state.after_step(result, self.step_seconds),
+            self.state,
+            failures=result.failures,
             latest=dict(zip(STEP_KEYS, figures, strict=True)),
             loss_scale=self.bench.learner.scale.state_dict(),
         )
@@ -220,12 +237,13 @@ class Trainer:
         if not result.applied:
             self.watcher.note(f"step {result.step}: loss or gradient not finite, not applied")
         wanted = result.step % self.settings.log_interval_steps == 0 or not result.applied
-        if wanted and not self._validation_due():  # a validation writes the step into its own line
-            self.run.log({**self.state.place, **self.state.latest})
+        if wanted and not self._validation_due(result.step):  # a validation has its own line
+            self.run.log({**place, **self.state.latest})
             self.meter = Meter()
 
     def _validate(self) -> None:
         """Measure both losses by the same protocol, write a sample, note a new best."""
+        self._tell()
         bench = self.bench
         with self.stop.at_once():
             train, val = bench.validation.during_run(bench.model)
@@ -250,6 +268,7 @@ class Trainer:
 
     def _save(self) -> None:
         """Write a checkpoint of this step where there is none, then let old ones go."""
+        self._tell()
         if self.saved_step < self.state.step:
             save_checkpoint(
                 self.run.checkpoint_path(self.state.step),
@@ -267,7 +286,7 @@ class Trainer:
     def _finish(self, stopped: str) -> None:
         """Measure the last and the best step on the whole split and write the outcome."""
         with self.stop.at_once():
-            last, best, best_step = self._whole_split()
+            last, best, best_step = whole_split(self.bench, self.run, self.state, self.watcher.note)
         result = {
             "stopped": stopped,
             "last": {"step": self.state.step, **last.to_json()},
@@ -277,19 +296,3 @@ class Trainer:
         }
         storage.write_json(self.run.result_path, result)
         self.watcher.finished(result, str(self.run.path))
-
-    def _whole_split(self) -> tuple[Evaluation, Evaluation, int]:
-        """Return the last step's loss, the better of it and the best one's, and whose that is."""
-        last = self.bench.validation.whole(self.bench.model)
-        if self.state.best_step == self.state.step:
-            return last, last, self.state.step
-        try:
-            checkpoint = load_checkpoint(self.run.checkpoint_path(self.state.best_step))
-        except CheckpointError as error:
-            self.watcher.note(f"{error}; the last step stands for the best")
-            return last, last, self.state.step
-        model = checkpoint.build_model().to(self.bench.machine.device)
-        best = self.bench.validation.whole(model)
-        if not best.loss >= last.loss:  # chosen on a subset, it may be worse on the whole
-            return last, best, self.state.best_step
-        return last, last, self.state.step

@@ -170,5 +170,7 @@ def test_a_duration_is_written_as_roughly_as_it_is_known(seconds, written):
 def test_the_sizes_for_budgets_in_time_are_listed(cli):
     lines = cli("presets", "shakespeare", "--no-estimate").out.splitlines()
     sizes = [line.split("--budget ")[1] for line in lines if "--budget " in line]
-    assert [size[:12].strip() for size in sizes] == ["up to 2 min", "up to 8 min", "longer"]
+    times = [size[:12].strip() for size in sizes]
+    assert times == ["up to 2 min", "up to 8 min", "up to 15 min", "longer"]
     assert "n_embd 128" in sizes[0] and sizes[1].endswith("as above") and "n_embd 256" in sizes[2]
+    assert "dropout 0.1" in sizes[2] and "dropout 0.2" in sizes[3]

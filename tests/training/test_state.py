@@ -8,7 +8,7 @@ import pytest
 from bardling.errors import CheckpointError
 from bardling.machine.conditions import Conditions
 from bardling.training.state import RunState, finite
-from bardling.training.step import StepResult
+from bardling.training.step import TakenStep
 
 CONDITIONS = Conditions(
     device="cpu", processor="AVX2", precision="fp32", compiled=False, threads=2, torch="2.13.0"
@@ -25,14 +25,11 @@ def after(*losses: float) -> RunState:
     return state
 
 
-@pytest.mark.parametrize("applied", [True, False])
-def test_a_step_counts_its_tokens_and_seconds(applied):
-    result = StepResult(
-        step=8, loss=1.0, grad_norm=1.0, lr=0.1, tokens=96, applied=applied, failures=3
-    )
+def test_a_step_counts_its_tokens_and_seconds_and_waits_for_nothing():
+    taken = TakenStep(step=8, tokens=96, read=lambda: 1 / 0, here=False)
     before = dataclasses.replace(START, step=7, tokens=700, seconds=1.25)
-    state = before.after_step(result, 0.5)
-    assert state == dataclasses.replace(before, step=8, tokens=796, seconds=1.75, failures=3)
+    state = before.after_step(taken, 0.5)
+    assert state == dataclasses.replace(before, step=8, tokens=796, seconds=1.75)
     assert state.place == {"step": 8, "tokens": 796, "seconds": 1.75}
 
 

@@ -28,7 +28,7 @@ from bardling.model.effort import token_flops
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
 from bardling.training.learner import build_learner
-from bardling.training.loop import training_steps
+from bardling.training.loop import take_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.plan import Plan
 from bardling.training.rehearsal import compile_learner
@@ -98,7 +98,7 @@ def stepper(config: RunConfig, machine: Machine) -> Callable[[], object]:
             return ahead(step, rows)
 
     plan = Plan(total_steps=10**9)
-    return partial(next, training_steps(learner, batch, config.training, plan))
+    return partial(next, take_steps(learner, batch, config.training, plan))
 
 
 def tokens_per_second(

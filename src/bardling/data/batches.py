@@ -38,11 +38,8 @@ class Batch:
         """Return the batch on a device."""
         if self.inputs.device == device:
             return self
-        return Batch(
-            inputs=self.inputs.to(device),
-            targets=self.targets.to(device),
-            row_keys=self.row_keys.to(device),
-        )
+        inputs, targets, row_keys = (_send(x, device) for x in _tensors(self))
+        return Batch(inputs=inputs, targets=targets, row_keys=row_keys)
 
     @property
     def n_targets(self) -> int:
@@ -117,6 +114,17 @@ class Windows:
             targets=torch.from_numpy(ids[:, 1:].copy()),
             row_keys=torch.from_numpy(row_keys(self.seed, step, numbers)),
         )
+
+
+def _tensors(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    return batch.inputs, batch.targets, batch.row_keys
+
+
+def _send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; nobody waits until it has come to a GPU."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 TOKENS_AHEAD = 2**14

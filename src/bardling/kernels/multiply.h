@@ -135,8 +135,8 @@ static void times_turned(const Matrix& m, const Lanes* turned, float* y, int64_t
     }
 }
 
-// What products are taken of: one row of numbers for each sequence, and, where W is stored as floats
-// and they are many, the same turned.
+// What products are taken of: one row of numbers for each sequence and, where they are many and W
+// is stored as floats, the same turned.
 struct Input {
     const float* x;
     const Lanes* turned;

@@ -59,6 +59,8 @@ class Learner:
     machine: Machine
     parameters: tuple[nn.Parameter, ...]
     """Those of the model, found once: looking for them in it takes as long as a small layer."""
+    late: bool = False
+    """Whether figures of a step are read while the next one is on its way."""
 
     def backward(self, batch: Batch, n_targets: int) -> Tensor:
         """Add the gradient of a batch's loss per target; return that loss, without gradient."""
@@ -77,11 +79,14 @@ def build_learner(
     model: GPT, optimizer: OptimizerConfig, machine: Machine, objective: Objective
 ) -> Learner:
     """Return what trains `model`, which is on the machine already, from its first step."""
+    optimizers = build_optimizer(model, optimizer)
+    scale = loss_scale(machine.device, machine.precision)
     return Learner(
         model=model,
-        optimizers=build_optimizer(model, optimizer),
+        optimizers=optimizers,
         loss=BatchLoss(model, objective, machine),
-        scale=loss_scale(machine.device, machine.precision),
+        scale=scale,
         machine=machine,
         parameters=tuple(model.parameters()),
+        late=machine.device.type == "cuda" and optimizers.guarded and not scale.is_enabled(),
     )

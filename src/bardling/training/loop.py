@@ -2,24 +2,32 @@
 
 It knows a learner and where batches come from. It knows no files, no console and no clock;
 whoever iterates over it decides when to log, evaluate, save and stop.
+
+A processor looks at loss and gradient before it steps. A device that works on its own is not
+waited for: it leaves its weights alone by itself where they are not finite, and its figures are
+read when the next step is on its way.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bardling.data.batches import BatchSource
 from bardling.errors import TrainingDiverged
+from bardling.machine.later import on_its_way
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner
 from bardling.training.plan import Plan
 from bardling.training.schedule import lr_fraction_of_step
-from bardling.training.step import StepResult
+from bardling.training.step import StepResult, TakenStep
 
 PATIENCE_WITH_NAN = 3
+
+Figures = Callable[[], tuple[float, float, bool]]
+"""() → mean loss, length of the gradient, and whether the step was applied."""
 
 
 def training_steps(
@@ -37,39 +45,85 @@ def training_steps(
     of them before `start_step`, `TrainingDiverged` is raised. A step that only the loss scale of
     fp16 made overflow is repeated on the next batch at half the scale, and is no failure.
     """
+    steps = take_steps(learner, batches, config, plan, start_step=start_step, failures=failures)
+    return (taken.result for taken in steps)
+
+
+def take_steps(
+    learner: Learner,
+    batches: BatchSource,
+    config: TrainingConfig,
+    plan: Plan,
+    *,
+    start_step: int = 0,
+    failures: int = 0,
+) -> Iterator[TakenStep]:
+    """Do what `training_steps` does, and leave it to the caller when to wait for the figures.
+
+    The figures of a step are read before those of the next one are asked for.
+    """
+    before: TakenStep | None = None
     for step in range(start_step, plan.total_steps):
+        if before is not None and before.here:
+            failures = _watched(learner, before)
+            before = None
         lr = learner.optimizers.set_lr_fraction(lr_fraction_of_step(config, step, plan))
-        loss, n_tokens = _accumulate(learner, batches, step, config)
-        grad_norm = _clip(learner.parameters, config.clip_norm)
         scale = learner.scale.get_scale()
-        applied = math.isfinite(loss) and math.isfinite(grad_norm)
-        if applied:
-            learner.optimizers.step()
+        losses, n_tokens = _accumulate(learner, batches, step, config)
+        move = _move_late if learner.late else _move
+        figures = move(learner, losses, config.clip_norm)
         learner.scale.update()
         learner.optimizers.zero_grad()
-        overflow = not applied and math.isfinite(loss) and scale > 1.0
-        failures = 0 if applied else failures + (not overflow)
-        yield StepResult(
+        if before is not None:
+            failures = _watched(learner, before)
+        before = TakenStep(
             step=step + 1,
+            tokens=n_tokens,
+            read=_reader(figures, step + 1, lr, n_tokens, scale, failures),
+            here=not learner.late,
+        )
+        yield before
+    if before is not None:
+        _watched(learner, before)
+
+
+def _reader(
+    figures: Figures, step: int, lr: float, tokens: int, scale: float, failures: int
+) -> Callable[[], StepResult]:
+    """Return what makes a step's result of its figures."""
+
+    def read() -> StepResult:
+        loss, grad_norm, applied = figures()
+        overflow = not applied and math.isfinite(loss) and scale > 1.0
+        return StepResult(
+            step=step,
             loss=loss,
             grad_norm=grad_norm,
             lr=lr,
-            tokens=n_tokens,
+            tokens=tokens,
             applied=applied,
-            failures=failures,
+            failures=0 if applied else failures + (not overflow),
         )
-        if failures >= PATIENCE_WITH_NAN:
-            raise TrainingDiverged(
-                f"loss or gradient was not finite in steps {step - 1} to {step + 1}; the weights "
-                f"are those of step {step - 2}. Lower the learning rate "
-                f"({learner.optimizers.peak_lr:g}) or lengthen warmup_fraction"
-            )
+
+    return read
+
+
+def _watched(learner: Learner, taken: TakenStep) -> int:
+    """Return the failures in a row up to a step, and raise when they are too many."""
+    failures, step = taken.result.failures, taken.step
+    if failures >= PATIENCE_WITH_NAN:
+        raise TrainingDiverged(
+            f"loss or gradient was not finite in steps {step - 2} to {step}; the weights "
+            f"are those of step {step - 3}. Lower the learning rate "
+            f"({learner.optimizers.peak_lr:g}) or lengthen warmup_fraction"
+        )
+    return failures
 
 
 def _accumulate(
     learner: Learner, batches: BatchSource, step: int, config: TrainingConfig
-) -> tuple[float, int]:
-    """Add up the gradients of a batch's parts; return its mean loss and number of targets.
+) -> tuple[list[Tensor], int]:
+    """Add up the gradients of a batch's parts; return their losses and the number of targets.
 
     Each part's summed loss is divided by the targets of the whole batch, not of the part.
     """
@@ -79,7 +133,7 @@ def _accumulate(
     losses = [learner.backward(part, n_targets) for part in parts]
     team.add_gradients(learner.parameters)
     learner.unscale()
-    return team.total(sum(loss.item() for loss in losses)), n_targets
+    return losses, n_targets
 
 
 def _parts(rows: range, n_parts: int) -> Sequence[range]:
@@ -88,10 +142,34 @@ def _parts(rows: range, n_parts: int) -> Sequence[range]:
     return [rows[start:stop] for start, stop in pairwise(cuts)]
 
 
-def _clip(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
-    """Shorten the gradient to `clip_norm` (0: leave it) and return its length before."""
-    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    length = norm.item()
+def _move(learner: Learner, losses: list[Tensor], clip_norm: float) -> Figures:
+    """Look at loss and gradient, shorten that to `clip_norm` (0: leave it), and step."""
+    norm = _length(learner.parameters)
+    loss, length = learner.machine.team.total(sum(loss.item() for loss in losses)), norm.item()
     if 0 < clip_norm < length:  # most steps are short enough, and need no pass over the gradient
-        torch.nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
-    return length
+        torch.nn.utils.clip_grads_with_norm_(learner.parameters, clip_norm, norm)
+    applied = math.isfinite(loss) and math.isfinite(length)
+    if applied:
+        learner.optimizers.step()
+    return lambda: (loss, length, applied)
+
+
+def _move_late(learner: Learner, losses: list[Tensor], clip_norm: float) -> Figures:
+    """Do the same without waiting: the device decides whether it steps, and sends its figures."""
+    norm = _length(learner.parameters)
+    if clip_norm > 0:
+        torch.nn.utils.clip_grads_with_norm_(learner.parameters, clip_norm, norm)
+    loss = torch.stack(losses).double().sum()
+    learner.optimizers.step(unless=(loss + norm).isfinite().logical_not())
+    wait = on_its_way(torch.stack((loss, norm.double())))
+
+    def figures() -> tuple[float, float, bool]:
+        loss, length = wait()
+        return loss, length, math.isfinite(loss) and math.isfinite(length)
+
+    return figures
+
+
+def _length(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """Return the length of the whole gradient."""
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

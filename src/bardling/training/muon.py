@@ -38,6 +38,9 @@ def orthogonalised(
 class StackedMuon(torch.optim.Muon):
     """`torch.optim.Muon`, stepping all matrices of a shape at once."""
 
+    found_inf: Tensor | None = None
+    """1.0 where a step is to change nothing; read on the device, as torch's fused optimizers do."""
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every matrix that has a gradient; `closure` makes the gradients first, if given."""
@@ -61,7 +64,12 @@ class StackedMuon(torch.optim.Muon):
             steps=group["ns_steps"],
             eps=group["eps"],
         ).to(parameters[0].dtype)
-        torch._foreach_mul_(parameters, 1.0 - group["lr"] * group["weight_decay"])
+        decay = group["lr"] * group["weight_decay"]
+        if self.found_inf is None:
+            torch._foreach_mul_(parameters, 1.0 - decay)
+        else:
+            changes *= 1.0 - self.found_inf
+            torch._foreach_mul_(parameters, 1.0 - decay * (1.0 - self.found_inf))
         steps = [-group["lr"] * math.sqrt(max(1.0, p.shape[0] / p.shape[1])) for p in parameters]
         changes *= changes.new_tensor(steps)[:, None, None]
         torch._foreach_add_(parameters, list(_turned(changes.unbind(), tall)))
@@ -73,6 +81,9 @@ class StackedMuon(torch.optim.Muon):
             if "momentum_buffer" not in self.state[parameter]:
                 self.state[parameter]["momentum_buffer"] = torch.zeros_like(gradient)
         memories = [self.state[parameter]["momentum_buffer"] for parameter in parameters]
+        if self.found_inf is not None:  # a memory drawn towards itself stays as it is
+            bad = self.found_inf > 0
+            gradients = [torch.where(bad, m, g) for m, g in zip(memories, gradients, strict=True)]
         torch._foreach_lerp_(memories, gradients, 1.0 - momentum)
         return list(torch._foreach_lerp(gradients, memories, momentum)) if nesterov else memories
 

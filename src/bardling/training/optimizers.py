@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -26,6 +27,7 @@ _MEMORY: dict[type[Optimizer], frozenset[str]] = {
     StackedMuon: frozenset({"momentum_buffer"}),
     torch.optim.SGD: frozenset({"momentum_buffer"}),
 }
+_GUARDED = (torch.optim.Adam, StackedMuon)  # AdamW is an Adam; both are built fused
 
 
 class Optimizers:
@@ -58,9 +60,19 @@ class Optimizers:
             group["lr"] = group[PEAK] * fraction
         return self.peak_lr * fraction
 
-    def step(self) -> None:
-        """Move every parameter that has a gradient."""
+    @property
+    def guarded(self) -> bool:
+        """Whether a device can decide by itself not to step: not all of torch's optimizers can."""
+        return all(isinstance(member, _GUARDED) for member in self.members)
+
+    def step(self, *, unless: Bool[Tensor, ""] | None = None) -> None:
+        """Move every parameter that has a gradient, but nothing `unless` that is false.
+
+        That is asked of `guarded` ones only, who read it on its device.
+        """
         for member in self.members:
+            # torch's name for it, from loss scales whose gradients overflow
+            vars(member)["found_inf"] = None if unless is None else unless.float()
             member.step()
 
     def zero_grad(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bardling.errors import CheckpointError
 from bardling.machine.conditions import Conditions
-from bardling.training.step import StepResult
+from bardling.training.step import TakenStep
 
 PASSED_OVER = frozenset({"optimizer_groups", "threads", "torch_version"})  # two of older runs
 
@@ -54,14 +54,13 @@ class RunState:
         except (AttributeError, KeyError, TypeError) as error:
             raise CheckpointError(f"state.json does not say where a run stood: {error}") from error
 
-    def after_step(self, result: StepResult, seconds: float) -> "RunState":
-        """Return the state one optimizer step later."""
+    def after_step(self, taken: TakenStep, seconds: float) -> "RunState":
+        """Return the state one optimizer step later; its figures may not be known yet."""
         return replace(
             self,
-            step=result.step,
-            tokens=self.tokens + result.tokens,
+            step=taken.step,
+            tokens=self.tokens + taken.tokens,
             seconds=self.seconds + seconds,
-            failures=result.failures,
         )
 
     def after_validation(self, val_loss: float) -> "RunState":
