@@ -1,6 +1,6 @@
 """What `--dry-run` foretells of five runs, and what they then take.
 
-    python benchmarks/foretold.py
+    python benchmarks/foretold.py [PRESET ...]
 
 Each run is rehearsed in a process of its own and then made in another; time is that of the whole
 command, memory the most that the process had.
@@ -37,7 +37,8 @@ print(found.seconds, found.memory_bytes)
 def main() -> None:
     """Foretell, run, compare."""
     print(json.dumps(describe_machine()))
-    for target, option, budget in RUNS:
+    wanted = sys.argv[1:]
+    for target, option, budget in (run for run in RUNS if not wanted or run[0] in wanted):
         told = subprocess.run(
             [sys.executable, "-c", FORETELL, target, budget],
             capture_output=True, text=True, check=True,

@@ -1,13 +1,15 @@
 """How tokens per second fall with a model's size and context, beside what counting says.
 
-    python benchmarks/sizes.py [--plot FILE]
+    python benchmarks/sizes.py
+    python benchmarks/sizes.py --plot results/sizes.txt docs/sizes.svg
 
-One row for each size and context; the plot shows what of a large product's rate is reached, which
-would be a level line if time followed counted FLOPs.
+One row for each size and context; the plot of such rows shows what of a large product's rate is
+reached, which would be a level line if time followed counted FLOPs.
 """
 
 import argparse
 import json
+from pathlib import Path
 
 from matplotlib import pyplot as plt
 from measured_on import describe_machine
@@ -35,42 +37,47 @@ def measure(shape: tuple[int, int, int], block_size: int) -> TrainingSpeed:
     return measure_training(config, seconds=0.5, rounds=3)
 
 
-def plot(found: dict[str, list[float]], file: str) -> None:
+def row_of(name: str, block_size: int, found: TrainingSpeed) -> dict[str, object]:
+    """Return what is told of one size and context."""
+    return {
+        "what": f"training, {name}, context {block_size}",
+        "parameters": found.parameters,
+        "tokens_per_second": round(found.tokens_per_second.median),
+        "gigaflops_per_token": round(found.flops_per_token / 1e9, 4),
+        "gigaflops_per_second": round(found.flops_per_second / 1e9),
+        "of_large_products": round(found.utilisation, 2),
+    }
+
+
+def plot(rows: list[dict[str, object]], file: str) -> None:
     """Draw each size's share of a large product's rate over the contexts."""
+    shares = {row["what"]: 100 * row["of_large_products"] for row in rows}
     figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
-    for name, shares in found.items():
-        axes.plot(CONTEXTS, [100 * share for share in shares], marker="o", label=name)
+    for name in SIZES:
+        heights = [shares[f"training, {name}, context {context}"] for context in CONTEXTS]
+        axes.plot(CONTEXTS, heights, marker="o", label=name)
     axes.set_xscale("log", base=2)
     axes.set_xticks(CONTEXTS, [str(context) for context in CONTEXTS])
     axes.set_ylim(0, 100)
     axes.set(xlabel="context, tokens", ylabel="% of a large product's rate")
-    axes.legend(title="parameters", frameon=False, ncols=2)
+    axes.legend(title="parameters", frameon=False, ncols=2, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file)
+    figure.savefig(file, metadata={"Date": None})
 
 
 def main() -> None:
-    """Measure all, print as known, draw at the end."""
+    """Measure all and print as known, or draw what was printed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plot", metavar="FILE")
+    parser.add_argument("--plot", nargs=2, metavar=("ROWS", "FILE"))
     wanted = parser.parse_args()
+    if wanted.plot:
+        lines = Path(wanted.plot[0]).read_text().splitlines()
+        plot([json.loads(line) for line in lines[1:]], wanted.plot[1])
+        return
     print(json.dumps({"what": "machine", **describe_machine()}), flush=True)
-    shares: dict[str, list[float]] = {}
     for name, shape in SIZES.items():
         for block_size in CONTEXTS:
-            found = measure(shape, block_size)
-            shares.setdefault(name, []).append(found.utilisation)
-            row = {
-                "what": f"training, {name}, context {block_size}",
-                "parameters": found.parameters,
-                "tokens_per_second": round(found.tokens_per_second.median),
-                "gigaflops_per_token": round(found.flops_per_token / 1e9, 4),
-                "gigaflops_per_second": round(found.flops_per_second / 1e9),
-                "of_large_products": round(found.utilisation, 2),
-            }
-            print(json.dumps(row), flush=True)
-    if wanted.plot:
-        plot(shares, wanted.plot)
+            print(json.dumps(row_of(name, block_size, measure(shape, block_size))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Training steps of several sides by turns, each side in a process of its own.
+"""Steps of several sides by turns, each side in a process of its own.
 
 A process of its own is how their users run them, and what one side does to the memory or the
 threads of its process does nothing for the other. One works at a time; the others wait for a line
 on their standard input.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bardling.benchmarking.timing import by_turns
+
+
+def peers_environment() -> dict[str, str]:
+    """Return the environment without what importing bardling has put there; ours does it again."""
+    return {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
 
 
 class Contestant:
@@ -26,6 +32,7 @@ class Contestant:
         )
         self.process = subprocess.Popen(
             [sys.executable, "-c", script],
+            env=peers_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,1 +1,1 @@
-"""Training steps that take turns, each made in a process of its own (turns.py)."""
+"""Training and writing that take turns, each made in a process of its own (turns.py)."""

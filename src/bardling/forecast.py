@@ -20,6 +20,7 @@ from bardling.pacing import Costs, Forecast, Pace
 from bardling.run import require_memory, set_up
 from bardling.run_folder import RunFolder
 from bardling.training.config import seconds_of_budget
+from bardling.training.rehearsal import first_pass_seconds
 from bardling.workbench import Workbench
 
 REHEARSED_SECONDS = 10.0
@@ -39,7 +40,7 @@ class RunForecast:
     val_tokens: int
     costs: Costs
     ready_seconds: float
-    """Until the first step: the text prepared, all compiled and rehearsed."""
+    """Until the first step, and what that takes longer than others: it has to find its memory."""
     seconds: float
     """From the command to its end."""
     memory_bytes: int
@@ -83,11 +84,15 @@ def forecast(
             bench.rehearse(None if budget is None else Pace(seconds=budget, began=began))
             ready = time.perf_counter() - began
             limit = REHEARSED_SECONDS if budget is None else math.inf
+            first = bench.fitting(
+                lambda: first_pass_seconds(bench.learner, bench.windows.batch, bench.settings)
+            )
             costs = bench.fitting(lambda: bench.costs(limit))
         every = bench.config.eval_interval
         tokens = bench.validation.subset_tokens or len(bench.val)
         steps = Forecast(costs=costs, every=every, validation=costs.validation(tokens))
         training = steps.validation + steps.seconds(bench.config.total_steps)
+        ready += max(0.0, first - costs.step)
         whole = ready + training + costs.whole
         return RunForecast(
             config=bench.config,

@@ -182,6 +182,7 @@ class Trainer:
         )
         if better is None:
             return False
+        self._tell()
         self.bench.follow(better, self.config.eval_interval)
         self.watcher.replanned(better.total_steps)
         return True

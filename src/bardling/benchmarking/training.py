@@ -38,7 +38,7 @@ VOCABULARY = 65  # where the config leaves it to a tokenizer
 PROFILED_STEPS = 3
 PARTS = ("products", "attention", "elementwise", "optimizer", "data", "rest")
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "_linear_pointwise", "mkldnn_linear", "linear")
-ATTENTION = ("softmax", "heads", "masked_fill", "scaled_dot_product")
+ATTENTION = ("softmax", "attend", "masked_fill", "scaled_dot_product")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,7 +122,7 @@ def _tensors(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
 
 def _send(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor on a device; nobody waits until it has come to a GPU."""
-    if device.type == "cuda":
+    if (tensor.device.type, device.type) == ("cpu", "cuda"):
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 

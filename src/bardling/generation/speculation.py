@@ -62,8 +62,8 @@ def decode_ahead(
             cache.clear()
             start = begin
         unread = torch.tensor([written[start + cache.length :]])
-        room = min(n_draft, left - 1, block - (len(written) - start))
-        if unread.shape[1] == 1 and room > 0 and (guesses := draft(written[start:], room)):
+        most = min(n_draft, left - 1, block - (len(written) - start))
+        if unread.shape[1] == 1 and most > 0 and (guesses := draft(written[start:], most)):
             logits = decoder.read(torch.tensor([[written[-1], *guesses]]), cache)[0]
         else:
             guesses, logits = [], read_on(model, decoder, cache, unread)

@@ -29,7 +29,7 @@ struct Model {
     float *query, *mixed;                      // [sequence head channel]
     float *new_keys, *new_values;              // [sequence kv_head channel]
     float *inner, *gates;                      // [sequence inner width]
-    float* scores;                             // [thread block]
+    float* scores;                             // [thread, block rounded up to LANES]
     Lanes* turned;                             // [16 sequences, widest input, sequence]
 };
 
@@ -124,7 +124,7 @@ static void remember(const Model& m, const Layer& l, const Step& step, int64_t r
 }
 
 static inline float bend(int64_t kind, float x) {
-    if (kind == RELU) return x > 0.0f ? x : 0.0f;
+    if (kind == RELU) return x < 0.0f ? 0.0f : x;
     if (kind == GELU) return x * normal(x);
     if (kind == GELU_TANH) return x * sigmoid(1.5957691216f * (x + 0.044715f * x * x * x));
     return x * sigmoid(1.702f * x);

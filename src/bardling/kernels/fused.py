@@ -32,7 +32,7 @@ from bardling.model.config import ModelConfig
 from bardling.model.dropout import SILENCE, Noise, Silence
 from bardling.model.gpt import GPT
 
-WIDEST_HEAD = 1024  # the kernels keep one head of a token at hand
+WIDEST_HEAD = 1024  # beyond, a block of a head no longer fits into a core's cache
 
 
 def fusable(config: ModelConfig) -> bool:

@@ -1,5 +1,6 @@
 // Sixteen numbers at a time, by the compiler's vectors: whatever width the processor has.
 #pragma once
+#include <algorithm>
 #include <array>
 
 #include "common.h"

@@ -41,7 +41,7 @@ struct Bent {
 };
 
 struct Relu {
-    static Bent at(float x) { return {x > 0.0f ? x : 0.0f, x > 0.0f ? 1.0f : 0.0f}; }
+    static Bent at(float x) { return {x < 0.0f ? 0.0f : x, x > 0.0f ? 1.0f : 0.0f}; }
 };
 
 struct Gelu {  // x times the normal distribution up to x

@@ -113,7 +113,8 @@ class KVCache:
                 "so nothing can be kept; read the whole context again (RecomputedContext)"
             )
         heads, channels = (batch, config.kv_heads), config.head_width
-        self.length, self.room = 0, config.block_size if room is None else room
+        self.length = 0
+        self.room = config.block_size if room is None else min(room, config.block_size)
         self.layers = [
             _KVLayer(
                 self,

@@ -88,5 +88,10 @@ def build_learner(
         scale=scale,
         machine=machine,
         parameters=tuple(model.parameters()),
-        late=machine.device.type == "cuda" and optimizers.guarded and not scale.is_enabled(),
+        late=(
+            machine.device.type == "cuda"
+            and machine.team.size == 1  # sums over a team are waited for
+            and optimizers.guarded
+            and not scale.is_enabled()
+        ),
     )

@@ -72,6 +72,16 @@ def step_seconds(
                 parameter.copy_(saved[name])
 
 
+def first_pass_seconds(learner: Learner, batches: BatchSource, config: TrainingConfig) -> float:
+    """Return the seconds of a first batch there and back, which has to find its memory."""
+    began = time.perf_counter()
+    rows = range(-(-config.batch_size // config.accumulate))
+    for _ in range(config.accumulate):
+        learner.backward(batches(0, rows), 1)
+    learner.optimizers.zero_grad()
+    return time.perf_counter() - began
+
+
 def _mean_seconds(steps: Iterator[object], least: int, least_seconds: float, limit: float) -> float:
     """Take so many steps for so many seconds, fewer where one more would pass `limit`."""
     began, count = time.perf_counter(), 0
