@@ -159,8 +159,9 @@ def test_torchs_defaults_change_nothing():
     assert torch.equal(torch.cat(found), torch.cat(expected))
 
 
-def test_weights_that_are_no_numbers_are_told():
-    model = model_of("modern")
+@pytest.mark.parametrize("name", ["modern", "relu, untied"])
+def test_weights_that_are_no_numbers_are_told(name):
+    model = model_of(name)
     with torch.no_grad():
         model.blocks[0].sublayers["feedforward"].transform.layer.up.weight[:] = torch.nan
     with pytest.raises(GenerationError, match="not finite"):

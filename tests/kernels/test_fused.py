@@ -138,6 +138,15 @@ def test_what_overflows_is_no_number(value):
     assert not math.isfinite(next_token_loss(fused, batch).item())
 
 
+@pytest.mark.parametrize("name", ["modern", "relu, untied", "classic"])
+def test_what_is_no_number_stays_none_through_a_bend(name):
+    model, batch = model_of(MODELS[name]), batch_of(MODELS[name])
+    with torch.no_grad():
+        model.blocks[0].sublayers["feedforward"].transform.layer.up.weight[:] = math.nan
+    fused = FusedGPT(model, load_library("training"), torch.float32)
+    assert math.isnan(next_token_loss(fused, batch).item())
+
+
 def test_a_target_that_does_not_exist_is_refused():
     model, batch = model_of(MODELS["modern"]), batch_of(MODELS["modern"])
     batch.targets[2, 4] = 37

@@ -67,6 +67,11 @@ def test_select_keeps_rows_in_the_order_named() -> None:
     assert torch.equal(cache.layer(0).append_values(_heads(4, 1))[:, :, :2], values[rows])
 
 
+def test_it_has_room_for_what_it_is_asked_for_and_never_for_more_than_the_model_sees() -> None:
+    rooms = [KVCache(CONFIG, 1, like=torch.empty(0), room=room).room for room in (None, 3, 5, 99)]
+    assert rooms == [5, 3, 5, 5]
+
+
 def test_it_is_of_the_kind_of_its_model() -> None:
     cache = KVCache(CONFIG, 1, like=torch.empty(0, dtype=torch.float64))
     assert cache.layer(0).append_keys(_heads(1, 1).double()).dtype == torch.float64

@@ -73,7 +73,9 @@ class Validation:
 
     def during_run(self, model: GPT) -> tuple[Evaluation, Evaluation]:
         """Return the losses on training and validation text, over equally many tokens."""
-        part = partial(evaluate, model, batch_size=self.batch_size, machine=self.machine)
+        wanted = self.subset_tokens or len(self.val)
+        rows = min(self.batch_size, -(-wanted // model.config.block_size))  # the rest is padding
+        part = partial(evaluate, model, batch_size=rows, machine=self.machine)
         val = part(
             self.val,
             max_tokens=self.subset_tokens,
