@@ -1,7 +1,5 @@
 """A run whose device is not waited for leaves what any other leaves, wherever it is stopped."""
 
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 
 from bardling import workbench
 from bardling.training.learner import build_learner
-from test_trainer import outcome, resume, same, train
+from test_trainer import StopsAt, outcome, resume, same, train
 from tiny import Listener, write_text
 
 
@@ -39,23 +37,10 @@ def test_it_leaves_the_same(text, tmp_path, whole):
     assert [result.step for result in listener.results] == list(range(1, 13))
 
 
-class StopsBefore(Listener):
-    """Sends a signal when it hears of a step, which is when the next one has been taken."""
-
-    def __init__(self, step):
-        super().__init__()
-        self.step = step
-
-    def stepped(self, result, tokens_per_second):
-        super().stepped(result, tokens_per_second)
-        if result.step == self.step:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
 @pytest.mark.usefixtures("late")
 @pytest.mark.parametrize("step", [1, 3, 4, 6, 11])
 def test_it_goes_on_from_where_it_was_stopped(text, tmp_path, whole, step):
-    run = train(text, tmp_path, StopsBefore(step))
+    run = train(text, tmp_path, StopsAt(step))
     assert not run.result_path.exists()
     resume(run)
     same(outcome(run), whole)

@@ -101,7 +101,7 @@ class Signals:
 
 
 class StopsAt(Listener):
-    """Sends a signal when it hears of a step."""
+    """Sends a signal when it hears of a step, after which a late device has taken the next one."""
 
     def __init__(self, step: int) -> None:
         super().__init__()

@@ -234,7 +234,7 @@ def test_steps_once_worked_out_stay(text, monkeypatch, quick):
 def test_a_compiled_run_is_rehearsed_in_each_shape_and_then_told(text, monkeypatch, accumulate):
     seen = []
 
-    def compiled(loss):
+    def compiled(loss, wish):
         def fast(inputs, targets, row_keys):
             seen.append(len(inputs))
             return loss(inputs, targets, row_keys)
@@ -252,8 +252,22 @@ def test_a_compiled_run_is_rehearsed_in_each_shape_and_then_told(text, monkeypat
     assert bench.machine.compiled and bench.learner.machine is bench.machine
 
 
+@pytest.mark.parametrize(("parts", "wished"), [(1, "graphs"), (2, "on")])
+def test_graphs_are_not_asked_for_where_gradients_are_added_up(text, monkeypatch, parts, wished):
+    asked = []
+    monkeypatch.setattr(workbench, "compiled", lambda loss, wish: asked.append(wish) or loss)
+    monkeypatch.setattr("bardling.machine.machine.pick_compile", lambda *_, **__: (True, ""))
+    run = set_up(text, compile="graphs", accumulate=parts, kernels="plain")
+    listener = Listener()
+    Workbench(run, listener.note, None).rehearse(None)
+    assert asked == [wished]
+    assert [note for note in listener.notes if "batches in parts" in note] == [
+        "CUDA graphs hold one gradient: batches in parts are compiled without them"
+    ] * (parts - 1)
+
+
 def test_a_run_goes_on_without_a_compiler_that_fails_and_remembers_that(text, monkeypatch):
-    def compiled(loss):
+    def compiled(loss, wish):
         def fast(*_):
             raise RuntimeError("no such kernel")
 
@@ -282,7 +296,7 @@ class Dies(Listener):
 def test_a_compiler_that_fails_on_a_resume_makes_it_another_run(text, monkeypatch):
     broken = []
 
-    def compiled(loss):
+    def compiled(loss, wish):
         def fast(*words):
             if broken:
                 raise RuntimeError("no such kernel")

@@ -108,8 +108,7 @@ class Workbench:
     def rehearse(self, pace: Pace | None) -> None:
         """Compile where that was chosen, and turn a budget in time into steps.
 
-        Leaves no trace but kernels and, for a budget in time, the steps in the run's config. What
-        keeps a run that goes on from being bitwise is told when the compiler has had its chance.
+        Leaves no trace but kernels and a budget's steps; tells what keeps it from being bitwise.
         """
         if self.machine.compiled:
             self.learner = self.fitting(self._compiled)
@@ -161,8 +160,12 @@ class Workbench:
         )
 
     def _compiled(self) -> Learner:
-        batches = self.windows.batch
-        return compile_learner(self.learner, compiled, batches, self.settings, self.note)
+        wish = self.config.machine.compile
+        if wish == "graphs" and self.settings.accumulate > 1:
+            self.note("CUDA graphs hold one gradient: batches in parts are compiled without them")
+            wish = "on"
+        way = partial(compiled, wish=wish)
+        return compile_learner(self.learner, way, self.windows.batch, self.settings, self.note)
 
     def _changes(self) -> str:
         """Say what the run was computed on before where that is not what it goes on with."""

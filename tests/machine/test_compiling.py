@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bardling.errors import UsageError
 from bardling.machine import compiling
 from bardling.machine.compiling import (
     NOMINAL_FLOPS,
@@ -60,7 +61,8 @@ def test_a_cuda_gpu_needs_triton_and_no_cpp_compiler(path, monkeypatch):
 def test_wishes_are_heeded(path, seconds):
     path("g++")
     for device in (CPU, MPS):
-        assert pick_compile("on", device, seconds=seconds) == (True, "as asked")
+        for wish in ("on", "autotune"):
+            assert pick_compile(wish, device, seconds=seconds) == (True, "as asked")
         assert pick_compile("off", device, seconds=seconds) == (False, "as asked")
 
 
@@ -94,4 +96,29 @@ def test_a_function_is_compiled_for_its_exact_shapes(monkeypatch):
     asked = []
     monkeypatch.setattr(torch, "compile", lambda f, **options: asked.append((f, options)) or abs)
     assert compiled(len) is abs
-    assert asked == [(len, {"dynamic": False})]
+    assert asked == [(len, {"dynamic": False, "mode": None})]
+
+
+def test_wishes_for_more_are_handed_on_in_torchs_words(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda f, **options: asked.append(options["mode"]) or f)
+    compiled(abs, "autotune")
+    compiled(abs, "graphs")
+    assert asked == ["max-autotune-no-cudagraphs", "reduce-overhead"]
+
+
+def test_what_a_graph_returns_outlives_its_next_replay(monkeypatch):
+    memory = torch.zeros(())
+    begun = []
+    monkeypatch.setattr(torch, "compile", lambda f, **_: lambda value: memory.fill_(value))
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(True))
+    replay = compiled(abs, "graphs")
+    first, second = replay(1.0), replay(2.0)
+    assert (first.item(), second.item(), len(begun)) == (1.0, 2.0, 2)
+
+
+def test_graphs_are_for_cuda(monkeypatch):
+    monkeypatch.setattr(compiling, "find_spec", lambda name: name)
+    assert pick_compile("graphs", CUDA, seconds=0.0) == (True, "as asked")
+    with pytest.raises(UsageError, match=r"CUDA graphs are for cuda, not for cpu; leave"):
+        pick_compile("graphs", CPU, seconds=LONG)

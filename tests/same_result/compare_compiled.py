@@ -22,7 +22,7 @@ from bardling.model.families import classic, modern
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import build_learner
-from bardling.training.loop import training_steps
+from bardling.training.loop import take_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import SGD
 from bardling.training.plan import Plan
@@ -56,9 +56,9 @@ def train(
         learner = replace(learner, loss=compiled(learner.loss))
     settings = TrainingConfig(batch_size=ROWS, accumulate=parts)
     with machine.exactly():
-        steps = list(training_steps(learner, WINDOWS.batch, settings, Plan(total_steps=STEPS)))
+        taken = list(take_steps(learner, WINDOWS.batch, settings, Plan(total_steps=STEPS)))
     weights = torch.cat([p.detach().flatten().double() for p in model.parameters()])
-    return [step.loss for step in steps], weights
+    return [step.result.loss for step in taken], weights
 
 
 def difference(one: Outcome, other: Outcome) -> float:

@@ -11,7 +11,7 @@ import torch
 
 from bardling.errors import TrainingDiverged
 from bardling.training import loop
-from bardling.training.loop import take_steps, training_steps
+from bardling.training.loop import take_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon
 from bardling.training.optimizers import state_tensors
@@ -23,7 +23,8 @@ OPTIMIZERS = [AdamW(lr=0.01), Adam(lr=0.01), Muon(lr=0.01)]
 
 def results_of(learner, steps, **settings):
     plan = Plan(total_steps=steps)
-    return training_steps(learner, WINDOWS.batch, training_config(**settings), plan)
+    steps = take_steps(learner, WINDOWS.batch, training_config(**settings), plan)
+    return (taken.result for taken in steps)
 
 
 class Spoiled:

@@ -10,7 +10,7 @@ import torch
 
 from bardling.errors import TrainingDiverged
 from bardling.training.learner import BatchLoss
-from bardling.training.loop import training_steps
+from bardling.training.loop import take_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizers import state_tensors
 from bardling.training.plan import Plan
@@ -34,7 +34,8 @@ def gradient_in(precision):
 
 def take(learner, steps, **start):
     plan = Plan(total_steps=steps)
-    return training_steps(learner, WINDOWS.batch, training_config(), plan, **start)
+    steps = take_steps(learner, WINDOWS.batch, training_config(), plan, **start)
+    return (taken.result for taken in steps)
 
 
 def set_scale(learner, scale):

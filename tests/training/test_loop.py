@@ -19,7 +19,7 @@ from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig, steps_of_budget
 from bardling.training.learner import build_learner
-from bardling.training.loop import training_steps
+from bardling.training.loop import take_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import SGD, AdamW
 from bardling.training.optimizers import build_optimizer, restore_state, state_tensors
@@ -53,7 +53,8 @@ def take(model, optimizers, objective, batches, config, **start):
     """Take the steps that the config's budget names."""
     plan = Plan(total_steps=steps_of_budget(config.budget, batch_tokens=1, train_tokens=1))
     learner = learner_of(model, optimizers, objective)
-    return training_steps(learner, batches, config, plan, **start)
+    steps = take_steps(learner, batches, config, plan, **start)
+    return (taken.result for taken in steps)
 
 
 def descend(model, config, *, batches=WINDOWS.batch, objective=pretraining_loss, lr=0.1):

@@ -5,7 +5,7 @@ import torch
 
 from bardling.machine.stop import Leave
 from bardling.training import rehearsal
-from bardling.training.loop import training_steps
+from bardling.training.loop import take_steps
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon
 from bardling.training.optimizers import state_tensors
 from bardling.training.plan import Plan
@@ -31,7 +31,8 @@ def quick(monkeypatch):
 
 def train(learner, config, steps=4):
     """Take some steps; return their results and what they leave."""
-    results = list(training_steps(learner, WINDOWS.batch, config, Plan(total_steps=steps)))
+    steps = take_steps(learner, WINDOWS.batch, config, Plan(total_steps=steps))
+    results = [taken.result for taken in steps]
     return results, weights(learner.model), state_tensors(learner.model, learner.optimizers)
 
 

@@ -20,6 +20,7 @@ from bardling.benchmarking.timing import ROUNDS, Spread, by_turns
 from bardling.config import RunConfig
 from bardling.data.batches import Ahead, Batch, Windows
 from bardling.kernels.choice import obstacle
+from bardling.machine.compiling import compiled
 from bardling.machine.machine import Machine, choose_machine
 from bardling.machine.measure import copy_rate, matmul_rate
 from bardling.machine.memory import keep_freed_memory, most_bytes
@@ -88,8 +89,8 @@ def stepper(config: RunConfig, machine: Machine) -> Callable[[], object]:
     model = GPT(model_config).to(machine.device, machine.dtype)
     learner = build_learner(model, config.optimizer, machine, pretraining_loss)
     if machine.compiled:
-        compiled = partial(torch.compile, dynamic=False)
-        learner = compile_learner(learner, compiled, windows.batch, config.training, print)
+        way = partial(compiled, wish=config.machine.compile)
+        learner = compile_learner(learner, way, windows.batch, config.training, print)
 
     ahead = Ahead(windows.batch, config.training.batch_size * model_config.block_size)
 

@@ -13,10 +13,14 @@ from typing import Any
 
 import torch
 
+from bardling.errors import UsageError
 from bardling.machine.config import CompileWish
 
 WORTH_SECONDS = 600.0
 """Shortest training, in seconds, that compiling shortens; measured in docs/performance.md."""
+
+MODES = {"graphs": "reduce-overhead", "autotune": "max-autotune-no-cudagraphs"}
+"""torch.compile's names for the ways it is asked to take more time for faster steps."""
 
 NOMINAL_FLOPS = 3e11
 """Arithmetic per second that a small model gets from two processor cores."""
@@ -40,13 +44,20 @@ def missing_compiler(device: torch.device) -> str | None:
 
 
 def pick_compile(wish: CompileWish, device: torch.device, *, seconds: float) -> tuple[bool, str]:
-    """Return whether to compile, and why; `seconds` is how long the run is expected to train."""
+    """Return whether to compile, and why; `seconds` is how long the run is expected to train.
+
+    Raises `UsageError` where CUDA graphs are asked of another device.
+    """
+    if wish == "graphs" and device.type != "cuda":
+        raise UsageError(
+            f"CUDA graphs are for cuda, not for {device.type}; leave --machine.compile to auto"
+        )
     if wish == "off":
         return False, "as asked"
     missing = missing_compiler(device)
     if missing is not None:
         return False, missing
-    if wish == "on":
+    if wish != "auto":
         return True, "as asked"
     if device.type == "mps":
         return False, "torch's compiler for mps is young"
@@ -60,11 +71,23 @@ def expected_seconds(flops: int) -> float:
     return flops / NOMINAL_FLOPS
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function` compiled for the exact shapes it will see, without autotuning.
+def compiled(function: Callable[..., Any], wish: CompileWish = "on") -> Callable[..., Any]:
+    """Return `function` compiled for the exact shapes it will see, autotuned only where wished.
 
     What was compiled before is forgotten: after eight models in one process torch would otherwise
     go on uncompiled, with no more than a warning.
     """
     torch.compiler.reset()
-    return torch.compile(function, dynamic=False)
+    fast: Callable[..., Any] = torch.compile(function, dynamic=False, mode=MODES.get(wish))
+    return _replayed(fast) if wish == "graphs" else fast
+
+
+def _replayed(fast: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `fast`, whose result is in memory that its next replay writes over, with a copy."""
+    begin: Callable[[], None] = torch.compiler.cudagraph_mark_step_begin
+
+    def call(*given: Any) -> Any:
+        begin()
+        return fast(*given).clone()
+
+    return call

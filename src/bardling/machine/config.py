@@ -12,7 +12,7 @@ from bardling.fields import check_fields
 
 DeviceWish = Literal["auto", "cuda", "mps", "cpu"]
 PrecisionWish = Literal["auto", "bf16", "fp16", "fp32", "fp64"]
-CompileWish = Literal["auto", "on", "off"]
+CompileWish = Literal["auto", "on", "off", "graphs", "autotune"]
 KernelsWish = Literal["auto", "native", "plain"]
 
 
@@ -25,7 +25,11 @@ class MachineConfig:
     precision: PrecisionWish = "auto"
     """Numbers to multiply in: auto takes what the device does well; fp64 is for proofs."""
     compile: CompileWish = "auto"
-    """Let torch.compile write the kernels; auto does where the run is long enough to gain by it."""
+    """Let torch.compile write the kernels; auto does where the run is long enough to gain by it.
+
+    `graphs` also replays them as CUDA graphs, `autotune` takes those that a clock finds fastest,
+    so that another run may differ in its last bits.
+    """
     kernels: KernelsWish = "auto"
     """Kernels between products on a processor: native ones in C++ where they can be compiled."""
     threads: int = 0

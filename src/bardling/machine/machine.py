@@ -120,8 +120,8 @@ def _pick_kernels(
     obstacle: Callable[[], str | None] | None,
 ) -> tuple[str, str]:
     """Return native or plain, and what has to be told about it."""
-    asked = config.kernels == "native"
-    if obstacle is None or config.kernels == "plain" or (config.compile == "on" and not asked):
+    asked, compiling = config.kernels == "native", config.compile not in ("auto", "off")
+    if obstacle is None or config.kernels == "plain" or (compiling and not asked):
         return "plain", ""
     if device.type != "cpu" or precision not in NATIVE_PRECISIONS:
         if asked:

@@ -30,25 +30,6 @@ Figures = Callable[[], tuple[float, float, bool]]
 """() → mean loss, length of the gradient, and whether the step was applied."""
 
 
-def training_steps(
-    learner: Learner,
-    batches: BatchSource,
-    config: TrainingConfig,
-    plan: Plan,
-    *,
-    start_step: int = 0,
-    failures: int = 0,
-) -> Iterator[StepResult]:
-    """Take the steps of `plan` from `start_step` on and yield the result of each.
-
-    A step whose loss or gradient is not finite changes nothing; after three in a row, `failures`
-    of them before `start_step`, `TrainingDiverged` is raised. A step that only the loss scale of
-    fp16 made overflow is repeated on the next batch at half the scale, and is no failure.
-    """
-    steps = take_steps(learner, batches, config, plan, start_step=start_step, failures=failures)
-    return (taken.result for taken in steps)
-
-
 def take_steps(
     learner: Learner,
     batches: BatchSource,
@@ -58,9 +39,12 @@ def take_steps(
     start_step: int = 0,
     failures: int = 0,
 ) -> Iterator[TakenStep]:
-    """Do what `training_steps` does, and leave it to the caller when to wait for the figures.
+    """Take the steps of `plan` from `start_step` on and yield each; the caller waits for figures.
 
-    The figures of a step are read before those of the next one are asked for.
+    A step whose loss or gradient is not finite changes nothing; after three in a row, `failures`
+    of them before `start_step`, `TrainingDiverged` is raised. A step that only the loss scale of
+    fp16 made overflow is repeated on the next batch at half the scale, and is no failure. The
+    figures of a step are read before those of the next one are asked for.
     """
     before: TakenStep | None = None
     for step in range(start_step, plan.total_steps):

@@ -15,7 +15,7 @@ from bardling.data.batches import BatchSource
 from bardling.machine.memory import ran_out
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner, Loss
-from bardling.training.loop import training_steps
+from bardling.training.loop import take_steps
 from bardling.training.plan import Plan
 
 WARM_STEPS = 2
@@ -61,7 +61,8 @@ def step_seconds(
     """
     saved = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
     trial = replace(learner, scale=torch.amp.GradScaler(enabled=False))
-    steps = training_steps(trial, batches, config, Plan(total_steps=10_000))
+    taking = take_steps(trial, batches, config, Plan(total_steps=10_000))
+    steps = (taken.result for taken in taking)
     try:
         _mean_seconds(steps, WARM_STEPS, 0.0, limit)
         return _mean_seconds(steps, LEAST_STEPS, LEAST_SECONDS, limit)

@@ -17,7 +17,7 @@ from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner, build_learner
-from bardling.training.loop import training_steps
+from bardling.training.loop import take_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import Muon, OptimizerConfig
 from bardling.training.optimizers import Optimizers
@@ -49,8 +49,8 @@ def first_steps(
     """
     steps = 100 * warmup_steps
     short = replace(config, schedule="constant", warmup_fraction=warmup_steps / steps)
-    for result in training_steps(learner, batches, short, Plan(total_steps=steps)):
-        yield result.loss
+    for taken in take_steps(learner, batches, short, Plan(total_steps=steps)):
+        yield taken.result.loss
 
 
 def every_parameter_moves(model: GPT, optimizers: Optimizers) -> Finding:
@@ -93,7 +93,7 @@ def used_rates(
         for member in learner.optimizers.members
         for _ in member.param_groups
     ]
-    steps = training_steps(learner, batches, config, plan)
+    steps = (taken.result for taken in take_steps(learner, batches, config, plan))
     used = []
     for _ in range(min(n_steps, plan.total_steps)):
         next(steps)
