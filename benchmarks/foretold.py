@@ -26,7 +26,7 @@ FORETELL = """
 import sys, time
 began = time.perf_counter()
 import bardling
-from bardling.presets import config_for
+from bardling.presets.table import config_for
 target, budget = sys.argv[1:]
 config = config_for(target, budget).with_overrides(budget=budget)
 found = bardling.dry_run(config, note=lambda text: None)

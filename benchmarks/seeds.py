@@ -22,7 +22,7 @@ from bardling.machine.machine import choose_machine
 from bardling.machine.memory import keep_freed_memory
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
-from bardling.presets import find_preset
+from bardling.presets.table import find_preset
 from bardling.training.optimizer_config import AdamW
 
 

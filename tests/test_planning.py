@@ -11,7 +11,7 @@ from bardling.data.sums import sums
 from bardling.model.config import ModelConfig
 from bardling.model.size import count_parameters
 from bardling.planning import OPTIMA, REFERENCE_FLOPS, Text, choose, plan
-from bardling.presets import config_for
+from bardling.presets.table import config_for
 from bardling.run_folder import RunFolder
 
 SHAKESPEARE = Text(n_characters=1_115_394, n_different=65)

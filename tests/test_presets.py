@@ -1,13 +1,18 @@
 """Presets: every one is legal, sized as its source says, and found by name."""
 
 import pytest
+import torch
 
 from bardling.data.corpora import CORPORA
 from bardling.data.stories.corpus import stories
 from bardling.errors import UsageError
+from bardling.experiments.ladder import rungs
+from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
-from bardling.presets import PRESETS, config_for, find_preset
+from bardling.presets.lecture import FIRST_STEPS, climb
+from bardling.presets.table import PRESETS, config_for, find_preset
 from bardling.text.bpe import BPETokenizer
+from bardling.training.config import steps_of_budget
 from bardling.training.plan import Plan
 from bardling.training.schedule import lr_fraction_of_step
 
@@ -20,8 +25,65 @@ def test_preset_is_complete(name):
     assert count_parameters(preset.config.model).total > 0
 
 
-def test_seed_001_has_the_parameters_it_states():
-    assert count_parameters(find_preset("seed-001").config.model).total == 1_827_137
+COUNTED = {
+    "seed-001": 1_827_137,
+    "seed-002-small": 1_046_656,
+    "seed-002-medium": 3_404_032,
+    "seed-002-large": 7_072_128,
+    "seed-004": 44_062_661,
+    "gpt2": 124_439_808,
+    "gpt2-medium": 354_823_168,
+}
+"""What the sources say, corrected where they are wrong."""
+ROUNDED = {
+    "seed-003-tiny": 0.43e6, "seed-003-small": 3.26e6, "seed-003-medium": 10.7e6,
+    "modern-1m": 1e6, "modern-3m": 3e6, "modern-10m": 10e6, "modern-30m": 30e6,
+    "modern-124m": 124e6,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_as_large_as_is_said(name):
+    model = find_preset(name).config.model
+    with torch.device("meta"):
+        built = sum(p.numel() for p in GPT(model).parameters())
+    assert built == count_parameters(model).total
+    if name in COUNTED:
+        assert built == COUNTED[name]
+    if name in ROUNDED:
+        assert built == pytest.approx(ROUNDED[name], rel=0.01 if "seed" in name else 0.15)
+
+
+def test_day_37_counts_its_blocks():
+    for size, stated in (("small", 10e6), ("medium", 25e6), ("large", 85e6)):
+        parameters = count_parameters(find_preset(f"seed-003-bpe-{size}").config.model)
+        assert parameters.attention + parameters.feedforward == pytest.approx(stated, rel=0.07)
+
+
+def test_the_rungs_of_seed_001_end_where_its_preset_is():
+    before = climb(FIRST_STEPS, find_preset("seed-001").config)[-1][1]
+    scaled = next(case for case in rungs(full=True) if case.name == "scaled").config
+    assert scaled.with_overrides(keep_last=2) == find_preset("seed-001").config
+    assert before.model.n_layer == 3 and before.model.residual
+
+
+def test_tinylm_sees_no_other_token():
+    model = find_preset("seed-003-tinylm").config.model
+    assert (model.attention, model.n_layer, model.n_embd, model.block_size) == ("none", 4, 128, 64)
+
+
+def test_seed_002_is_what_its_text_says():
+    config = find_preset("seed-002-medium").config
+    model, training = config.model, config.training
+    assert (model.n_layer, model.head_width, model.d_ff, model.position) == (
+        5,
+        32,
+        512,
+        "sinusoidal",
+    )
+    assert (config.optimizer.weight_decay, config.optimizer.beta2) == (0.1, 0.999)
+    steps = steps_of_budget(training.budget, batch_tokens=32 * 256, train_tokens=1)
+    assert round(training.warmup_fraction * steps) == 500
 
 
 def test_seed_001_leans_on_no_default():

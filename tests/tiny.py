@@ -6,7 +6,7 @@ from typing import Any
 
 from bardling.config import RunConfig
 from bardling.data.sums import sums
-from bardling.presets import config_for
+from bardling.presets.table import config_for
 from bardling.reporting.watcher import RunFacts, Watcher
 from bardling.training.step import StepResult
 

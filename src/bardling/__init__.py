@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bardling.config import RunConfig as RunConfig
     from bardling.errors import BardlingError as BardlingError
     from bardling.evaluation.checks.finding import Finding as Finding
+    from bardling.experiments.verbs import exercise as exercise
+    from bardling.experiments.verbs import ladder as ladder
+    from bardling.experiments.verbs import sweep as sweep
     from bardling.machine.facts import MachineFacts as MachineFacts
     from bardling.model.config import ModelConfig as ModelConfig
     from bardling.model.gpt import GPT as GPT
@@ -46,9 +49,12 @@ _HOME = {
     "check_config": "bardling.preflight",
     "doctor": "bardling.api",
     "dry_run": "bardling.api",
+    "exercise": "bardling.experiments.verbs",
+    "ladder": "bardling.experiments.verbs",
     "load": "bardling.trained",
     "plan": "bardling.planning",
     "report": "bardling.reporting.report",
+    "sweep": "bardling.experiments.verbs",
     "train": "bardling.api",
     "train_config": "bardling.api",
 }

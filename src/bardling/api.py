@@ -27,7 +27,7 @@ from bardling.machine.measure import SECONDS
 from bardling.machine.report import gather
 from bardling.model.config import ModelConfig
 from bardling.planning import open_settings, planned
-from bardling.presets import config_for
+from bardling.presets.table import config_for
 from bardling.reporting.watcher import Watcher
 from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder, find_run, list_runs, new_run, runs_folder

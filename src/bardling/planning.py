@@ -26,7 +26,7 @@ from bardling.machine.config import MachineConfig
 from bardling.machine.machine import choose_machine
 from bardling.machine.measure import matmul_rate
 from bardling.machine.precision import product_type
-from bardling.presets import config_for
+from bardling.presets.table import config_for
 from bardling.text.lots import chunks
 from bardling.training.config import seconds_of_budget
 

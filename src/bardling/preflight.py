@@ -39,7 +39,7 @@ from bardling.kernels.choice import obstacle
 from bardling.machine.config import DeviceWish
 from bardling.machine.machine import Machine, choose_machine, plain_machine
 from bardling.model.gpt import GPT
-from bardling.presets import config_for
+from bardling.presets.table import config_for
 from bardling.run import require_memory
 from bardling.text.tokenizer import Tokenizer
 from bardling.training.config import seconds_of_budget, steps_of_budget

@@ -3,8 +3,9 @@
 import pytest
 
 import bardling
-import bardling.presets
 from bardling.evaluation.checks.finding import failed, passed, skipped, warned
+from bardling.presets.own import demo
+from bardling.presets.table import config_for
 
 FINDINGS = [
     passed("one", "as it [red] should :cat:"),
@@ -86,7 +87,7 @@ def test_settings_are_those_of_train(cli, asked, tmp_path):
     config, options = calls[0]
     assert config.optimizer.muon_lr == 0.02 and config.training.keep_at == (2, 4)
     assert config.training.seed == 3 and config.data.corpus == "stories"
-    assert config.model == bardling.presets.demo().config.model
+    assert config.model == demo().config.model
     assert options["device"] == "cpu" and options["data_dir"] == tmp_path
     assert cli("check", "demo").code == 0
     assert calls[1][1]["device"] is None
@@ -95,7 +96,7 @@ def test_settings_are_those_of_train(cli, asked, tmp_path):
 @pytest.mark.parametrize("budget", ["60s", "20m", "300steps"])
 def test_a_preset_has_the_size_that_it_has_for_the_budget(cli, asked, budget):
     assert cli("check", "shakespeare", "--budget", budget).code == 0
-    expected = bardling.presets.config_for("shakespeare", budget)
+    expected = config_for("shakespeare", budget)
     assert asked[0][0][0].model == expected.model
 
 

@@ -7,8 +7,8 @@ import pytest
 from bardling.cli.presets import MEASURED_SECONDS, span, step_seconds
 from bardling.model.effort import orthogonal_flops, token_seconds
 from bardling.model.size import count_parameters, training_memory
-from bardling.presets import PRESETS, find_preset
-from bardling.training.config import seconds_of_budget
+from bardling.presets.table import PRESETS, find_preset
+from bardling.training.config import seconds_of_budget, steps_of_budget
 from bardling.training.optimizer_config import AdamW, Muon, kept_states
 from paper_machine import MACHINE, paper_machine
 
@@ -135,8 +135,11 @@ def test_one_preset_by_component(presets, name):
     assert ("our assumption" in done.out) == bool(preset.assumptions)
     assert "[bold]" not in done.out
     if seconds_of_budget(config.training.budget) is None:
-        steps = int(config.training.budget.removesuffix("steps"))
-        tokens = steps * config.training.batch_size * config.model.block_size
+        per_step = config.training.batch_size * config.model.block_size
+        words = config.training.budget
+        steps = steps_of_budget(words, batch_tokens=per_step, train_tokens=1)
+        assert steps == (int(words[:-5]) if words.endswith("steps") else steps)
+        tokens = steps * per_step
         assert f"tokens    {tokens:,}, a budget of {config.training.budget}" in done.out
         time = span(steps * step_time(name))
         assert f"time      about {time} here, in bf16 on cpu, if nothing is compiled" in done.out

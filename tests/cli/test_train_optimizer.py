@@ -6,7 +6,8 @@ import pytest
 
 import bardling
 from bardling.cli import train as train_verb
-from bardling.presets import TORCH_ADAMW, demo
+from bardling.presets.lecture import TORCH_ADAMW
+from bardling.presets.own import demo
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon
 
 MUON = ("--optimizer", "muon")

@@ -7,7 +7,7 @@ import bardling
 from bardling.data.shards import find_shards, read_shard, write_shard
 from bardling.data.stories.corpus import stories
 from bardling.errors import TokenFileError, UsageError
-from bardling.presets import config_for
+from bardling.presets.table import config_for
 from bardling.text.bpe import BPETokenizer
 from bardling.text.tokenizer_file import save_tokenizer
 from tiny import SETTINGS

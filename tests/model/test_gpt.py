@@ -108,7 +108,7 @@ def test_every_pair_of_switches_runs_and_learns() -> None:
         "norm_place": ("before", "after"),
         "final_norm": (True, False),
         "residual": (True, False),
-        "attention": ("none", "uniform", "causal", "unmasked"),
+        "attention": ("none", "uniform", "window", "causal", "unmasked"),
         "attention_output": (True, False),
         "attention_scale": (True, False),
         "qk_norm": (True, False),

@@ -172,7 +172,7 @@ def test_every_first_weight_is_finite_whatever_the_switches() -> None:
         "n_layer": (0, 1, 3),
         "position": ("none", "learned", "sinusoidal", "rotary"),
         "norm": ("none", "layernorm", "rmsnorm"),
-        "attention": ("none", "uniform", "causal", "unmasked"),
+        "attention": ("none", "uniform", "window", "causal", "unmasked"),
         "attention_output": (True, False),
         "feedforward": ("none", "relu", "gelu", "gelu_tanh", "gelu_sigmoid", "swiglu"),
         "residual": (True, False),

@@ -27,7 +27,7 @@ SWITCHES = {
     "norm_place": ("before", "after"),
     "final_norm": (True, False),
     "residual": (True, False),
-    "attention": ("none", "uniform", "causal", "unmasked"),
+    "attention": ("none", "uniform", "window", "causal", "unmasked"),
     "attention_output": (True, False),
     "qk_norm": (True, False),
     "feedforward": ("none", "relu", "gelu", "gelu_tanh", "gelu_sigmoid", "swiglu"),
@@ -62,6 +62,9 @@ def test_the_cover_meets_every_pair_that_exists() -> None:
         (("n_head", 1), ("n_kv_head", 2)),
         (("head_dim", 6), ("attention_output", False)),
         (("output_bias", True), ("tie_embeddings", True)),
+        (("n_kv_head", 1), ("attention", "window")),
+        (("n_kv_head", 2), ("attention", "window")),
+        (("head_dim", 6), ("attention", "window")),
     }
     assert len(met) == every - len(impossible)
     assert not met & impossible

@@ -24,6 +24,8 @@ VERBS = {
     "data": ("bardling.cli.data", "count, clean and part a corpus; make stories, or check some"),
     "tokenizer": ("bardling.cli.tokenizer", "train, use, look into or compare tokenizers"),
     "check": ("bardling.cli.check", "check a run before it is made"),
+    "ladder": ("bardling.cli.ladder", "measure what each part of a GPT is worth"),
+    "sweep": ("bardling.cli.sweep", "train with any settings over any values, and compare"),
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
     "report": ("bardling.cli.report", "compare a run with counting and the floor; write its page"),
     "runs": ("bardling.cli.runs", "show the runs made so far"),
@@ -32,8 +34,8 @@ VERBS = {
 }
 
 LATER = (
-    *("ladder", "scale", "probe", "finetune", "distill", "align"),
-    *("chat", "sweep", "export", "import", "serve"),
+    *("scale", "probe", "finetune", "distill", "align"),
+    *("chat", "export", "import", "serve"),
 )
 """Verbs of the design that are still to be built."""
 

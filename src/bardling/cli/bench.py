@@ -26,7 +26,7 @@ from bardling.cli.options import File, Folder, choose, parse
 from bardling.cli.settings import SettingsArguments, parse_settings
 from bardling.data.token_folder import open_split
 from bardling.model.gpt import GPT
-from bardling.presets import PRESETS, config_for
+from bardling.presets.table import PRESETS, config_for
 from bardling.reporting.screen import Screen, show_text
 from bardling.run_folder import find_run, runs_folder
 

@@ -12,7 +12,7 @@ from bardling.cli.settings import SettingsArguments, parse_settings
 from bardling.errors import UsageError
 from bardling.evaluation.checks.finding import Finding
 from bardling.machine.config import DeviceWish
-from bardling.presets import config_for
+from bardling.presets.table import config_for
 from bardling.reporting.screen import Screen, complain
 
 USAGE = "bardling check CORPUS|PRESET [options]"

@@ -14,7 +14,8 @@ from bardling.config import RunConfig
 from bardling.machine.facts import MachineFacts
 from bardling.model.effort import orthogonal_flops, token_seconds
 from bardling.model.size import count_parameters, training_memory
-from bardling.presets import PRESETS, Preset, find_preset
+from bardling.presets.preset import Preset
+from bardling.presets.table import PRESETS, find_preset
 from bardling.reporting.screen import Screen
 from bardling.training.config import seconds_of_budget, steps_of_budget
 from bardling.training.optimizer_config import Muon, kept_states
@@ -83,7 +84,8 @@ def _time(config: RunConfig, facts: MachineFacts) -> str:
     seconds = seconds_of_budget(config.training.budget)
     if seconds is not None:
         return span(seconds)
-    steps = steps_of_budget(config.training.budget, batch_tokens=1, train_tokens=1)
+    per_step = config.training.batch_size * config.model.block_size
+    steps = steps_of_budget(config.training.budget, batch_tokens=per_step, train_tokens=1)
     least = "" if facts.device == "cpu" else "over "  # small steps wait for their kernels there
     return least + span(steps * step_seconds(config, facts))
 

@@ -11,7 +11,7 @@ from bardling.cli.options import Folder, Word, split_commas, value_of
 from bardling.cli.settings import SettingsArguments, parse_settings
 from bardling.config import RunConfig
 from bardling.errors import UsageError
-from bardling.presets import config_for
+from bardling.presets.table import config_for
 from bardling.reporting.console import open_console
 from bardling.reporting.plots import schedule_plot
 from bardling.reporting.screen import Screen, complain, show_text

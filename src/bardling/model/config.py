@@ -14,7 +14,7 @@ from bardling.fields import check_fields
 Position = Literal["none", "learned", "sinusoidal", "rotary"]
 Norm = Literal["none", "layernorm", "rmsnorm"]
 NormPlace = Literal["before", "after"]
-AttentionKind = Literal["none", "uniform", "causal", "unmasked"]
+AttentionKind = Literal["none", "uniform", "window", "causal", "unmasked"]
 FeedForwardKind = Literal["none", "relu", "gelu", "gelu_tanh", "gelu_sigmoid", "swiglu"]
 Initialisation = Literal["plain", "gpt2", "modern", "copying"]
 
@@ -41,7 +41,7 @@ class ModelConfig:
     position: Position = "rotary"
     """How a token knows its place."""
     rope_base: float = 10_000.0
-    """Base of the rotary wavelengths."""
+    """Base of the wavelengths of rotary and sinusoidal positions."""
     norm: Norm = "rmsnorm"
     """Normalisation of every sublayer."""
     norm_place: NormPlace = "before"
@@ -54,7 +54,8 @@ class ModelConfig:
     """Add each sublayer's result to its input instead of replacing it."""
 
     attention: AttentionKind = "causal"
-    """Learned causal attention; plain averaging of the past; unmasked, to show the cheating."""
+    """Learned causal attention; plain averaging of the past; the past as one long vector (an MLP
+    over a window); unmasked, to show the cheating."""
     attention_output: bool = True
     """Project the joined heads back; without it the heads are only laid side by side."""
     attention_scale: bool = True
@@ -121,6 +122,8 @@ class ModelConfig:
                 f"without attention_output the {self.n_head} heads of {self.head_width} channels "
                 f"must be as wide as n_embd {self.n_embd} together; leave head_dim to it"
             )
+        if self.attention == "window" and (self.head_dim, self.n_kv_head) != (None, None):
+            raise ConfigError("a window has neither head_dim nor n_kv_head; leave them away")
         if self.position == "rotary" and self.head_width % 2:
             raise ConfigError(
                 f"rotary positions turn pairs of channels, but a head has {self.head_width}; "

@@ -10,7 +10,7 @@ from bardling.model.size import count_parameters, hidden_shapes, training_memory
 FLOPS_PER_WEIGHT = 6  # of a training step, for each token: two forward, four backward
 # Of the squares of attention, for each of their entries and channels: a product for the scores and
 # one for the mixture, each with two more on the way back; a fixed average has no gradient.
-FLOPS_PER_SQUARE = {"none": 0, "uniform": 4, "causal": 12, "unmasked": 12}
+FLOPS_PER_SQUARE = {"none": 0, "uniform": 4, "window": 0, "causal": 12, "unmasked": 12}
 ELEMENTWISE_PASSES = 8.0
 """Times that a step works through what autograd keeps, at the rate of SiLU and a product."""
 

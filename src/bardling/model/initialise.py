@@ -54,7 +54,10 @@ def _bias_fan_in(config: ModelConfig, name: str) -> int:
     """Return the width of the input of the layer that a bias belongs to."""
     if name.endswith("layer.down.bias"):
         return config.feedforward_width
-    return config.attention_width if name.endswith("transform.output.bias") else config.n_embd
+    if name.endswith("transform.output.bias"):
+        windows = config.block_size if config.attention == "window" else 1
+        return windows * config.attention_width
+    return config.n_embd
 
 
 def _gpt2(config: ModelConfig, name: str, p: nn.Parameter, random: torch.Generator) -> None:

@@ -50,7 +50,7 @@ class SinusoidalPlaces(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.n_embd
-        frequency = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+        frequency = torch.exp(torch.arange(0, width, 2) * (-math.log(config.rope_base) / width))
         angle = torch.arange(config.block_size)[:, None] * frequency
         table = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :width]
         self.register_buffer("table", table, persistent=False)

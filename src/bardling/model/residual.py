@@ -17,6 +17,7 @@ from bardling.model.config import ModelConfig
 from bardling.model.dropout import build_dropout
 from bardling.model.feedforward import build_feedforward
 from bardling.model.norms import build_norm
+from bardling.model.window import Window
 
 Stream = Float[Tensor, "batch time width"]
 
@@ -64,7 +65,8 @@ class Block(nn.Module):
         site = 1 + layer * SITES_PER_BLOCK
         parts: dict[str, Sublayer] = {}
         if config.attention != "none":
-            parts["attention"] = Sublayer(Attention(config, site), config, site + 1)
+            mixer = Window(config) if config.attention == "window" else Attention(config, site)
+            parts["attention"] = Sublayer(mixer, config, site + 1)
         if config.feedforward != "none":
             transform = PositionWise(build_feedforward(config))
             parts["feedforward"] = Sublayer(transform, config, site + 2)

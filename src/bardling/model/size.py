@@ -71,7 +71,9 @@ def hidden_shapes(config: ModelConfig) -> list[tuple[int, int]]:
     width, inner = config.n_embd, config.feedforward_width
     queries, keys = config.attention_width, config.kv_heads * config.head_width
     shapes: list[tuple[int, int]] = []
-    if config.attention != "none":
+    if config.attention == "window":
+        shapes += [(width, config.block_size * width)]
+    elif config.attention != "none":
         shapes += [(keys, width)]  # values
         shapes += [] if config.attention == "uniform" else [(queries, width), (keys, width)]
         shapes += [(width, queries)] if config.attention_output else []
@@ -124,6 +126,8 @@ def _attention_parameters(config: ModelConfig) -> int:
     if config.attention == "none":
         return 0
     width, kv_width = config.n_embd, config.kv_heads * config.head_width
+    if config.attention == "window":
+        return _linear(config.block_size * width, width, bias=config.bias)
     total = _linear(width, kv_width, bias=config.qkv_bias)  # values
     if config.attention != "uniform":
         total += _linear(width, config.attention_width, bias=config.qkv_bias)  # queries
@@ -182,6 +186,8 @@ def _attention_kept(config: ModelConfig) -> int:
     weights = config.n_head * config.block_size  # one row of each head's square
     joined = width if config.attention_output else 0
     around = _sublayer_kept(config) + joined
+    if config.attention == "window":
+        return _sublayer_kept(config) + (config.block_size - 1) * config.n_embd
     if config.attention == "uniform":  # a table, and a copy for each head once elements drop out
         return around + (weights if config.dropout > 0.0 else 0)
     squares = 3 if config.dropout > 0.0 else 1  # softmax's result, the mask, their product

@@ -27,7 +27,7 @@ def loss_chart(curves: Sequence[Curve], levels: Mapping[str, float], *, x_label:
 
     Raises `UsageError` that names the command when matplotlib is not installed.
     """
-    figure = _matplotlib("matplotlib.figure").Figure(figsize=(8, 4.2), layout="constrained")
+    figure = matplotlib("figure").Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots()
     for curve, colour in zip(curves, COLOURS, strict=False):
         axes.plot(curve.x, curve.y, label=curve.label, color=colour, linewidth=1.8)
@@ -40,21 +40,21 @@ def loss_chart(curves: Sequence[Curve], levels: Mapping[str, float], *, x_label:
     values = [y for curve in curves for y in curve.y] + list(levels.values())
     if values and min(values) > 0:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(_matplotlib("matplotlib.ticker").LogLocator(subs=(1, 2, 3, 5)))
+        axes.yaxis.set_major_locator(matplotlib("ticker").LogLocator(subs=(1, 2, 3, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(_matplotlib("matplotlib.ticker").NullFormatter())
+        axes.yaxis.set_minor_formatter(matplotlib("ticker").NullFormatter())
     axes.xaxis.set_major_formatter(lambda value, _: count(value))
     axes.set_xlabel(x_label)
     axes.set_ylabel("nats per token")
     for spine in ("top", "right"):
         axes.spines[spine].set_visible(False)
-    _paint(axes, figure)
+    paint(axes, figure)
     if curves:
         axes.legend(frameon=False, labelcolor=GREY)
-    return _svg(figure)
+    return svg_element(figure)
 
 
-def _paint(axes: Any, figure: Any) -> None:
+def paint(axes: Any, figure: Any) -> None:
     """Use one grey for all that is not a curve, so that the page may be dark or light."""
     figure.patch.set_alpha(0)
     axes.patch.set_alpha(0)
@@ -65,15 +65,16 @@ def _paint(axes: Any, figure: Any) -> None:
         spine.set_color(GREY)
 
 
-def _svg(figure: Any) -> str:
+def svg_element(figure: Any) -> str:
     """Return the figure as an element that fits the width of the page; the same every time."""
     file = io.StringIO()
-    with _matplotlib("matplotlib").rc_context({"svg.hashsalt": "bardling", "svg.fonttype": "none"}):
+    with matplotlib().rc_context({"svg.hashsalt": "bardling", "svg.fonttype": "none"}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     element = file.getvalue()[file.getvalue().index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', 'width="100%"', element, count=1)
 
 
-def _matplotlib(module: str) -> Any:
-    return optional(module, "report", "the page")
+def matplotlib(module: str = "") -> Any:
+    """Return matplotlib or a module of it, or raise `UsageError` that says how to get it."""
+    return optional(f"matplotlib.{module}" if module else "matplotlib", "report", "the page")

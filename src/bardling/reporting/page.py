@@ -69,11 +69,16 @@ def run_page(
         "<h2>What to try next</h2>",
         *(f"<p><code>{escape(c)}</code><br>{escape(why)}</p>" for c, why in advice),
     ]
+    return document(name, parts, style=TOKENIZER_STYLE)
+
+
+def document(title: str, parts: Sequence[str], *, style: str = "") -> str:
+    """Return a whole page of parts that are HTML already."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(name)} - bardling</title>\n"
-        f"<style>{STYLE}{TOKENIZER_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)} - bardling</title>\n"
+        f"<style>{STYLE}{style}</style>\n</head>\n<body>\n"
         + "\n".join(parts)
         + "\n</body>\n</html>\n"
     )

@@ -18,7 +18,7 @@ _MOST_NS_STEPS = 99  # torch refuses more
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW:
-    """AdamW (Loshchilov and Hutter 2019), whose decay acts on matrices only, never through Adam."""
+    """AdamW (Loshchilov and Hutter 2019), whose decay acts on the weights, never through Adam."""
 
     lr: float = 1e-3
     """Highest learning rate."""
@@ -30,6 +30,8 @@ class AdamW:
     """Added to the root of the second moment."""
     weight_decay: float = 0.1
     """Share of each matrix taken away per step, times the learning rate."""
+    decay_vectors: bool = False
+    """Take it away from biases and norm weights as well, which have no direction to lose."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -71,7 +73,7 @@ class Muon:
 
 @dataclass(frozen=True, kw_only=True)
 class Adam:
-    """Adam (Kingma and Ba 2015), without any decay of the weights."""
+    """Adam (Kingma and Ba 2015); a decay goes through it as a part of the gradient."""
 
     lr: float = 1e-3
     """Highest learning rate."""
@@ -81,6 +83,8 @@ class Adam:
     """Memory of its square."""
     eps: float = 1e-8
     """Added to the root of the second moment."""
+    weight_decay: float = 0.0
+    """L2 penalty: share of each matrix that is added to its gradient."""
 
     def __post_init__(self) -> None:
         _check(self)

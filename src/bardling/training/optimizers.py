@@ -1,11 +1,11 @@
 """The optimizer of a run: torch's own, one or several, their groups, and their state by name.
 
-Weight decay pulls matrices towards zero and leaves vectors alone: biases and norm weights have
-no direction to lose. The state goes in and out as `<parameter>/<state>`, so that a checkpoint
-can be read by name and does not depend on the order in which parameters were registered.
+Weight decay pulls matrices towards zero and, unless it is asked for, leaves vectors alone: biases
+and norm weights have no direction to lose. The state goes in and out as `<parameter>/<state>`, so
+that a checkpoint can be read by name and does not depend on the order of registration.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -110,13 +110,14 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
     """
     match config:
         case AdamW():
-            members = [_adamw(model, config, [name for name, _ in model.named_parameters()])]
+            names = [name for name, _ in model.named_parameters()]
+            members = [_adamw(model, config, names, decay_vectors=config.decay_vectors)]
         case Muon():
             members = _muon(model, config)
         case Adam():
             members = [
                 torch.optim.Adam(
-                    model.parameters(),
+                    _groups(model, config.weight_decay, dict(model.named_parameters())),
                     lr=config.lr,
                     betas=(config.beta1, config.beta2),
                     eps=config.eps,
@@ -135,15 +136,28 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
     return Optimizers(members, peak_lr=config.lr)
 
 
-def _adamw(model: nn.Module, config: AdamW | Muon, names: Sequence[str]) -> Optimizer:
-    """Return AdamW over those parameters."""
-    named, wanted = dict(model.named_parameters()), set(names)
+def _groups(
+    model: nn.Module, decay: float, names: Collection[str], *, of_vectors: float = 0.0
+) -> list[dict[str, Any]]:
+    """Return those parameters as one group with the decay of matrices and one with that of vectors.
+
+    Groups without parameters are left out.
+    """
+    named = dict(model.named_parameters())
     groups = [
-        {"params": [named[name] for name in group if name in wanted], "weight_decay": decay}
-        for group, decay in zip(decay_groups(model), (config.weight_decay, 0.0), strict=True)
+        {"params": [named[name] for name in group if name in names], "weight_decay": share}
+        for group, share in zip(decay_groups(model), (decay, of_vectors), strict=True)
     ]
+    return [group for group in groups if group["params"]]
+
+
+def _adamw(
+    model: nn.Module, config: AdamW | Muon, names: Sequence[str], *, decay_vectors: bool = False
+) -> Optimizer:
+    """Return AdamW over those parameters."""
+    decay = config.weight_decay
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        _groups(model, decay, set(names), of_vectors=decay if decay_vectors else 0.0),
         lr=config.lr,
         betas=(config.beta1, config.beta2),
         eps=config.eps,

@@ -1,0 +1,95 @@
+"""The ladder: from counting pairs to a modern GPT, one part at a time (seed 001's path, continued).
+
+Rungs are values (`presets/lecture.py`), each an edit of the one before. Batches are a pure function
+of seed and step, so all rungs of one context and batch size see the same ones.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from bardling.errors import UsageError, nearest
+from bardling.experiments.cases import Case
+from bardling.presets.lecture import FIRST_STEPS, Rung, climb, seed_001
+
+QUICK: Mapping[str, Any] = {"batch_size": 16, "budget": "3000steps"}
+"""What the scaled rungs take for a ladder of half an hour: a quarter of the seed's batch."""
+QUICK_SMALL: Mapping[str, Any] = {"budget": "3000steps"}
+FULL: Mapping[str, Any] = {"budget": "5000steps"}
+SEEDS, SCALED_SEEDS = 3, 1
+
+SCALED = (
+    Rung(
+        name="scaled",
+        about="four layers, 192 wide, a context of 128, dropout",
+        stated=1.59,
+        edit={"n_layer": 4, "n_head": 6, "n_embd": 192, "block_size": 128, "batch_size": 64,
+              "dropout": 0.2},
+    ),
+    Rung(
+        name="tied",
+        about="the output layer shares the embedding's matrix",
+        edit={"tie_embeddings": True, "output_bias": False},
+    ),
+    Rung(
+        name="gpt2-init",
+        about="GPT-2's first weights, smaller where they write into the stream",
+        edit={"init": "gpt2"},
+    ),
+    Rung(
+        name="recipe",
+        about="warm-up and cosine, weight decay 0.1 on matrices, clipping",
+        edit={"schedule": "cosine", "warmup_fraction": 0.05, "min_lr_fraction": 0.1,
+              "weight_decay": 0.1, "decay_vectors": False, "beta2": 0.95, "clip_norm": 1.0},
+    ),
+    Rung(
+        name="byte-pairs",
+        about="512 byte pairs instead of characters; the next rungs go without",
+        edit={"tokenizer": "bpe:512"},
+        kept=False,
+    ),
+    Rung(name="rotary", about="rotary positions", edit={"position": "rotary"}),
+    Rung(name="rmsnorm", about="RMSNorm, no biases", edit={"norm": "rmsnorm", "bias": False}),
+    Rung(name="swiglu", about="SwiGLU instead of ReLU", edit={"feedforward": "swiglu"}),
+    Rung(name="qk-norm", about="queries and keys normalised", edit={"qk_norm": True}),
+    Rung(
+        name="muon",
+        about="Muon for the matrices, a linear fall to zero, sublayers that begin silent",
+        edit={"optimizer": "muon", "lr": 8e-3, "schedule": "linear", "min_lr_fraction": 0.0,
+              "init": "modern"},
+    ),
+)  # fmt: skip
+"""Seed 001's last rung, what it says is missing of GPT-2, and what came after GPT-2."""
+
+
+def rungs(corpus: str = "shakespeare", *, full: bool = False) -> list[Case]:
+    """Return all rungs on a corpus, with half an hour's budget or, `full`, the seed's 5,000 steps.
+
+    The half hour takes three seeds for the small rungs and one for the others.
+    """
+    first = seed_001().config.with_overrides(corpus=corpus, keep_last=1)
+    cases = []
+    for rung, config in climb((*FIRST_STEPS, *SCALED), first):
+        small = rung in FIRST_STEPS
+        budget = FULL if full else QUICK_SMALL if small else QUICK
+        cases.append(
+            Case(
+                name=rung.name,
+                about=rung.about,
+                config=config.with_overrides(**budget),
+                n_seeds=SEEDS if small or full else SCALED_SEEDS,
+                stated=rung.stated if corpus == "shakespeare" else None,
+            )
+        )
+    return cases
+
+
+def chosen(cases: Sequence[Case], names: Collection[str]) -> list[Case]:
+    """Return the cases of those names, or all where none is named."""
+    known = [case.name for case in cases]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"there is no '{name}' to compare{nearest(name, known)}; "
+                f"there are {', '.join(known)}"
+            )
+    return [case for case in cases if not names or case.name in names]

@@ -1,0 +1,143 @@
+"""The experiments as functions: `ladder` and `sweep`."""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bardling.config import RunConfig
+from bardling.errors import UsageError
+from bardling.experiments.ablations import OPTIMIZERS, REMOVALS, ablations
+from bardling.experiments.cases import Listen
+from bardling.experiments.compare import compare, nobody
+from bardling.experiments.ladder import chosen, rungs
+from bardling.experiments.named_sweeps import NAMED, named_cases
+from bardling.experiments.pictures import bars, grid
+from bardling.experiments.sweep import combinations
+from bardling.presets.table import config_for
+from bardling.reporting.experiment import Experiment
+from bardling.run_folder import runs_folder
+
+VARIATIONS = {"removals": REMOVALS, "optimizers": OPTIMIZERS}
+LADDER_REMARKS = (
+    "Losses are of the last step, over the whole validation split, each token predicted once.",
+    "Seed 001 states its losses, but neither optimizer nor steps, nor widths below the last rung: "
+    "a rung that is lower here may only have been trained longer.",
+    "Its bigram, 2.88, was not trained to its end: counting pairs gives 2.48.",
+)
+QUICK_REMARK = "A small model and a short run, to be seen in minutes; --full is the source's own."
+
+
+def ladder(
+    corpus: str = "shakespeare",
+    *,
+    kind: str = "ladder",
+    full: bool = False,
+    only: Collection[str] = (),
+    seeds: int = 0,
+    budget: str = "",
+    name: str | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    listen: Listen = nobody,
+    command: str = "bardling ladder",
+) -> tuple[Experiment, Path]:
+    """Measure what each part of a GPT is worth; return what was found and where the page is.
+
+    `kind` is `ladder`, one part after the other from counting on; `removals`, one part at a time
+    out of a whole model; or `optimizers`. `full` takes the seed's steps and three seeds
+    everywhere; `only` names what is compared. What lies in the
+    folder of that `name` already is not made again.
+    """
+    if seeds < 0:
+        raise UsageError(f"{seeds} seeds are none; give 1 or more")
+    if kind != "ladder" and kind not in VARIATIONS:
+        raise UsageError(f"'{kind}' is no ladder; there are ladder, {', '.join(VARIATIONS)}")
+    every = rungs(corpus, full=full) if kind == "ladder" else ablations(VARIATIONS[kind], corpus)
+    stem = Path(corpus.partition(":")[0]).stem
+    default = f"{kind}-{stem}" + ("-full" if full else "")
+    return compare(
+        [case.changed(n_seeds=seeds, budget=budget) for case in chosen(every, only)],
+        _folder(runs_dir, name or default),
+        title=f"{kind} on {stem}",
+        command=command,
+        draw=bars,
+        data_dir=None if data_dir is None else Path(data_dir),
+        listen=listen,
+        remarks=LADDER_REMARKS if kind == "ladder" and corpus == "shakespeare" else (),
+    )
+
+
+def sweep(
+    config: RunConfig | str,
+    vary: Mapping[str, Sequence[Any]],
+    *,
+    seeds: int = 1,
+    name: str | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    listen: Listen = nobody,
+    command: str = "bardling sweep",
+) -> tuple[Experiment, Path]:
+    """Train a config with every combination of some settings, given by their own names.
+
+    `config` may be the name of a preset or of a corpus. Returns what was found and where the page
+    is; what lies in the folder of that `name` already is not made again.
+    """
+    if not vary:
+        raise UsageError("nothing varies; name a setting and its values")
+    config = config_for(config) if isinstance(config, str) else config
+    names = "-".join(vary).replace("_", "-")
+    return compare(
+        combinations(config, vary, n_seeds=_at_least_one(seeds)),
+        _folder(runs_dir, name or f"sweep-{names}"),
+        title=" and ".join(vary),
+        command=command,
+        draw=partial(grid, vary),
+        data_dir=None if data_dir is None else Path(data_dir),
+        listen=listen,
+    )
+
+
+def exercise(
+    word: str,
+    *,
+    config: RunConfig | None = None,
+    full: bool = False,
+    seeds: int = 1,
+    name: str | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    listen: Listen = nobody,
+    command: str = "bardling sweep",
+) -> tuple[Experiment, Path]:
+    """Do an exercise of the seeds that varies one thing, in its quick form or as its source has it.
+
+    `config` stands for that form's settings where others are wanted.
+    """
+    if word not in NAMED:
+        raise UsageError(f"there is no exercise '{word}'; there are {', '.join(NAMED)}")
+    task = NAMED[word]
+    form = f"{word}-full" if full else word
+    return compare(
+        named_cases(
+            task, config or task.config(full=full), n_seeds=_at_least_one(seeds), full=full
+        ),
+        _folder(runs_dir, name or f"sweep-{form}"),
+        title=f"{word}: {task.about}",
+        command=command,
+        draw=bars,
+        data_dir=None if data_dir is None else Path(data_dir),
+        listen=listen,
+        remarks=(*task.remarks, *(() if full else (QUICK_REMARK,))),
+    )
+
+
+def _at_least_one(seeds: int) -> int:
+    if seeds < 1:
+        raise UsageError(f"{seeds} seeds are none; give 1 or more")
+    return seeds
+
+
+def _folder(runs_dir: str | Path | None, name: str) -> Path:
+    return runs_folder(None if runs_dir is None else Path(runs_dir)) / name

@@ -1,0 +1,120 @@
+"""Pictures of experiments, drawn by matplotlib: bars, curves of several runs, heat maps.
+
+Each function returns a figure; `svg` and `png` make files of it. One grey serves all that is not
+data, so that a picture can lie on a light or a dark page.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bardling.reporting.console import count
+from bardling.reporting.curves import COLOURS, GREY, matplotlib, paint, svg_element
+from bardling.reporting.rows import Row
+
+BAR, STATED = COLOURS[0], COLOURS[1]
+Figure = Any
+
+
+def bar_chart(
+    rows: Sequence[Row],
+    levels: Mapping[str, float],
+    *,
+    value: Callable[[Row], float | None],
+    y_label: str,
+    stated_label: str = "stated by the source",
+) -> Figure:
+    """Return a bar for each row, a dot for each seed, and levels as dashed lines."""
+    figure = matplotlib("figure").Figure(figsize=(max(6.0, 0.62 * len(rows) + 2), 4.6))
+    axes = figure.subplots()
+    means = [value(row) for row in rows]
+    known = [(place, mean) for place, mean in enumerate(means) if mean is not None]
+    axes.bar([p for p, _ in known], [m for _, m in known], color=BAR, width=0.62, zorder=2)
+    for place, mean in known:
+        axes.annotate(
+            f"{mean:.2f}", (place, mean), ha="center", va="bottom", color=GREY, fontsize=8,
+            xytext=(0, 3), textcoords="offset points",
+        )  # fmt: skip
+    stated = [(place, row.stated) for place, row in enumerate(rows) if row.stated is not None]
+    if stated:
+        axes.scatter(
+            [p for p, _ in stated], [s for _, s in stated], marker="_", s=340, linewidths=2,
+            color=STATED, zorder=4, label=stated_label,
+        )  # fmt: skip
+        axes.legend(frameon=False, labelcolor=GREY, loc="upper right", fontsize=8)
+    for label, level in levels.items():
+        axes.axhline(level, color=GREY, linestyle="--", linewidth=1, zorder=3)
+        axes.annotate(
+            f"{label} {level:.3f}", (len(rows) - 0.4, level), ha="right", va="bottom",
+            color=GREY, fontsize=8,
+        )  # fmt: skip
+    shown = [mean for _, mean in known] + [s for _, s in stated] + list(levels.values())
+    if shown:
+        low, high = min(shown), max(shown)
+        axes.set_ylim(max(0.0, low - 0.6 * (high - low) - 0.05), high + 0.12 * (high - low) + 0.05)
+    axes.set_xticks(range(len(rows)), [row.name for row in rows], rotation=35, ha="right")
+    axes.set_ylabel(y_label)
+    return _finished(figure, axes)
+
+
+def heat_map(
+    values: Sequence[Sequence[float | None]],
+    columns: Sequence[str],
+    rows: Sequence[str],
+    *,
+    x_label: str,
+    y_label: str,
+) -> Figure:
+    """Return a square of colours with their numbers, the lowest the darkest."""
+    figure = matplotlib("figure").Figure(figsize=(1.1 * len(columns) + 2, 0.75 * len(rows) + 1.6))
+    axes = figure.subplots()
+    grid = [[float("nan") if value is None else value for value in row] for row in values]
+    image = axes.imshow(grid, cmap="viridis", aspect="auto")
+    for y, row in enumerate(values):
+        for x, value in enumerate(row):
+            light = value is not None and image.norm(value) < 0.5
+            shown = "-" if value is None else f"{value:.3f}"
+            colour = "white" if light else "black"
+            axes.text(x, y, shown, ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    return _finished(figure, axes)
+
+
+def curves_chart(rows: Sequence[Row]) -> Figure:
+    """Return the validation losses of each row's first seed over tokens, laid over each other."""
+    figure = matplotlib("figure").Figure(figsize=(8, 4.4))
+    axes = figure.subplots()
+    colours = matplotlib().colormaps["viridis"]
+    for number, row in enumerate(rows):
+        curve = row.outcomes[0].curve[1:]  # the first is chance
+        shade = colours(number / max(1, len(rows) - 1) * 0.9)
+        axes.plot([x for x, _ in curve], [y for _, y in curve], label=row.name, color=shade)
+    axes.xaxis.set_major_formatter(lambda value, _: count(value))
+    axes.set_xscale("log")
+    axes.set_xlabel("tokens trained on")
+    axes.set_ylabel("validation loss, nats per token")
+    axes.legend(frameon=False, labelcolor=GREY, fontsize=8, ncols=1 + len(rows) // 9)
+    return _finished(figure, axes)
+
+
+def _finished(figure: Figure, axes: Any) -> Figure:
+    for spine in ("top", "right"):
+        axes.spines[spine].set_visible(False)
+    paint(axes, figure)
+    figure.set_layout_engine("constrained")
+    return figure
+
+
+def svg(figure: Figure) -> str:
+    """Return a figure as an SVG element; the same every time."""
+    return svg_element(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file, on white."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=130, facecolor="white", metadata={"Software": None})
+    return file.getvalue()
