@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bardling.evaluation.checks.finding import Finding as Finding
     from bardling.experiments.verbs import exercise as exercise
     from bardling.experiments.verbs import ladder as ladder
+    from bardling.experiments.verbs import scale as scale
+    from bardling.experiments.verbs import story_models as story_models
     from bardling.experiments.verbs import sweep as sweep
     from bardling.machine.facts import MachineFacts as MachineFacts
     from bardling.model.config import ModelConfig as ModelConfig
@@ -54,6 +56,8 @@ _HOME = {
     "load": "bardling.trained",
     "plan": "bardling.planning",
     "report": "bardling.reporting.report",
+    "scale": "bardling.experiments.verbs",
+    "story_models": "bardling.experiments.verbs",
     "sweep": "bardling.experiments.verbs",
     "train": "bardling.api",
     "train_config": "bardling.api",

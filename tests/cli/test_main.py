@@ -43,8 +43,8 @@ def test_unknown_verb_names_the_nearest(cli):
     assert done.code == 2 and done.out == ""
     assert done.err == (
         "bardling: 'trian' is no verb of bardling, did you mean 'train'?; "
-        "there are train, generate, evaluate, data, tokenizer, check, ladder, sweep, presets, "
-        "report, runs, bench, doctor\n"
+        "there are train, generate, evaluate, data, tokenizer, check, ladder, sweep, scale, "
+        "presets, report, runs, bench, doctor\n"
     )
 
 

@@ -1,6 +1,6 @@
 """From cases to a page: make the runs, count what counting reaches, draw, and leave files."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,18 +10,15 @@ from bardling.data.documents import known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.evaluation.standing import BIGRAM, FIT_TOKENS, LONG, ngram_loss
 from bardling.experiments.cases import Case, Listen
+from bardling.experiments.pictures import Draw
 from bardling.experiments.trials import carry_out
 from bardling.machine.device import processor_name
 from bardling.machine.threads import usable_cores
-from bardling.reporting.charts import Figure
 from bardling.reporting.experiment import Experiment, write_experiment
 from bardling.reporting.rows import Row
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer
-
-Draw = Callable[[Sequence[Row], Mapping[str, float]], Mapping[str, Figure]]
-"""(rows, levels) → pictures by file name."""
 
 
 def nobody(number: int, total: int, name: object) -> Watcher:
@@ -47,15 +44,17 @@ def compare(
     rows = carry_out(cases, folder, data_dir=data_dir, listen=listen)
     first = {case.name: RunFolder(folder / case.trials[0].name) for case in cases}
     levels = counted(first[cases[0].name])
+    drawn = draw(rows, levels)
     experiment = Experiment(
         title=title,
         facts=_facts(cases, rows),
         command=command,
         rows=rows,
         levels=levels,
-        pictures=draw(rows, levels),
+        pictures=drawn.pictures,
         samples={name: last_sample(run) for name, run in first.items() if last_sample(run)},
-        remarks=remarks,
+        remarks=(*drawn.remarks, *remarks),
+        values=drawn.values,
     )
     return experiment, write_experiment(experiment, folder)
 

@@ -11,7 +11,7 @@ from bardling.errors import UsageError, nearest
 from bardling.experiments.cases import Case
 from bardling.presets.lecture import FIRST_STEPS, Rung, climb, seed_001
 
-QUICK: Mapping[str, Any] = {"batch_size": 16, "budget": "3000steps"}
+QUICK: Mapping[str, Any] = {"batch_size": 16, "budget": "1500steps"}
 """What the scaled rungs take for a ladder of half an hour: a quarter of the seed's batch."""
 QUICK_SMALL: Mapping[str, Any] = {"budget": "3000steps"}
 FULL: Mapping[str, Any] = {"budget": "5000steps"}
@@ -62,7 +62,7 @@ SCALED = (
 
 
 def rungs(corpus: str = "shakespeare", *, full: bool = False) -> list[Case]:
-    """Return all rungs on a corpus, with half an hour's budget or, `full`, the seed's 5,000 steps.
+    """Return all rungs on a corpus, with a budget of about half an hour or, `full`, the seed's 5,000 steps.
 
     The half hour takes three seeds for the small rungs and one for the others.
     """

@@ -1,12 +1,27 @@
-"""Which picture an experiment gets."""
+"""What is made of an experiment's rows: pictures, and what they say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from bardling.reporting.charts import Figure, bar_chart, heat_map
 from bardling.reporting.rows import Row
 
 
-def bars(rows: Sequence[Row], levels: Mapping[str, float]) -> dict[str, Figure]:
+class Drawn(NamedTuple):
+    """What is made of rows."""
+
+    pictures: Mapping[str, Figure]
+    """By file name."""
+    remarks: Sequence[str] = ()
+    values: Mapping[str, Any] = {}
+    """The same as JSON values."""
+
+
+Draw = Callable[[Sequence[Row], Mapping[str, float]], Drawn]
+"""(rows, losses to compare with) → what is made of them."""
+
+
+def bars(rows: Sequence[Row], levels: Mapping[str, float]) -> Drawn:
     """Return a bar for each row, in nats per byte where all rows have them.
 
     That compares tokenizers too; for ASCII by characters it is the loss itself.
@@ -17,12 +32,12 @@ def bars(rows: Sequence[Row], levels: Mapping[str, float]) -> dict[str, Figure]:
     def value(row: Row) -> float | None:
         return row.per_byte if everywhere else row.mean
 
-    return {"chart": bar_chart(rows, levels, value=value, y_label=label)}
+    return Drawn({"chart": bar_chart(rows, levels, value=value, y_label=label)})
 
 
 def grid(
     vary: Mapping[str, Sequence[object]], rows: Sequence[Row], levels: Mapping[str, float]
-) -> dict[str, Figure]:
+) -> Drawn:
     """Return a heat map where two settings vary, else bars."""
     if len(vary) != 2:
         return bars(rows, levels)
@@ -36,4 +51,4 @@ def grid(
         x_label=x_label,
         y_label=y_label,
     )
-    return {"map": picture}
+    return Drawn({"map": picture})

@@ -10,9 +10,12 @@ from bardling.errors import UsageError
 from bardling.experiments.ablations import OPTIMIZERS, REMOVALS, ablations
 from bardling.experiments.cases import Listen
 from bardling.experiments.compare import compare, nobody
+from bardling.experiments.grids import BUDGETS, SIZES, STORIES, STORY_BUDGET, size_grid, story_sizes
 from bardling.experiments.ladder import chosen, rungs
 from bardling.experiments.named_sweeps import NAMED, named_cases
 from bardling.experiments.pictures import bars, grid
+from bardling.experiments.power_law import require_runs
+from bardling.experiments.scaling import perplexities, scaled
 from bardling.experiments.sweep import combinations
 from bardling.presets.table import config_for
 from bardling.reporting.experiment import Experiment
@@ -137,6 +140,59 @@ def _at_least_one(seeds: int) -> int:
     if seeds < 1:
         raise UsageError(f"{seeds} seeds are none; give 1 or more")
     return seeds
+
+
+def scale(
+    corpus: str = STORIES,
+    *,
+    sizes: Sequence[tuple[int, int]] = SIZES,
+    budgets: Sequence[str] = BUDGETS,
+    name: str | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    listen: Listen = nobody,
+    command: str = "bardling scale",
+) -> tuple[Experiment, Path]:
+    """Train `sizes`, each (layers, width), on budgets of tokens, and fit the law of their losses.
+
+    Returns what was found and where the page is; what lies in the folder of that `name` already is
+    not made again. Needs the extras `science` and `report`.
+    """
+    require_runs(len(sizes) * len(budgets), len(set(sizes)), len(set(budgets)))
+    cases = size_grid(corpus, sizes=sizes, budgets=budgets)
+    stem = Path(corpus.partition(":")[0]).stem
+    folder = _folder(runs_dir, name or f"scale-{stem}")
+    return compare(
+        cases,
+        folder,
+        title=f"scaling on {stem}",
+        command=command,
+        draw=partial(scaled, cases, folder),
+        data_dir=None if data_dir is None else Path(data_dir),
+        listen=listen,
+    )
+
+
+def story_models(
+    budget: str = STORY_BUDGET,
+    *,
+    corpus: str = STORIES,
+    name: str | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    listen: Listen = nobody,
+    command: str = "bardling scale --seed-002",
+) -> tuple[Experiment, Path]:
+    """Train seed 002's three sizes on equal data, and return what was found and the page."""
+    return compare(
+        story_sizes(budget, corpus),
+        _folder(runs_dir, name or "seed-002"),
+        title="seed 002: small, medium, large",
+        command=command,
+        draw=perplexities,
+        data_dir=None if data_dir is None else Path(data_dir),
+        listen=listen,
+    )
 
 
 def _folder(runs_dir: str | Path | None, name: str) -> Path:

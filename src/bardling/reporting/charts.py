@@ -100,6 +100,53 @@ def curves_chart(rows: Sequence[Row]) -> Figure:
     return _finished(figure, axes)
 
 
+def scaling_chart(
+    runs: Sequence[tuple[float, float, float]],
+    loss: Callable[[float, float], float],
+    levels: Mapping[str, float],
+    *,
+    least: float,
+) -> Figure:
+    """Return losses above `least` over size and over tokens, as dots, with what a law says.
+
+    `runs` are (weights, tokens, loss); both axes are logarithmic, where a power is a line.
+    """
+    figure = matplotlib("figure").Figure(figsize=(9.2, 4.4))
+    left, right = figure.subplots(1, 2, sharey=True)
+    colours = matplotlib().colormaps["viridis"]
+    for axes, own, other, word in ((left, 0, 1, "tokens"), (right, 1, 0, "weights")):
+        groups = sorted({run[other] for run in runs})
+        for number, group in enumerate(groups):
+            shade = colours(number / max(1, len(groups) - 1) * 0.9)
+            mine = sorted(run for run in runs if run[other] == group)
+            axes.plot(
+                [run[own] for run in mine], [run[2] - least for run in mine], "o", color=shade,
+                label=f"{count(group)} {word}",
+            )  # fmt: skip
+            line = sorted(run[own] for run in runs)
+            says = [loss(*((x, group) if own == 0 else (group, x))) - least for x in line]
+            axes.plot(line, says, color=shade, linewidth=1)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: count(value))
+        axes.legend(frameon=False, labelcolor=GREY, fontsize=8)
+    left.set_xlabel("weights that multiply")
+    right.set_xlabel("tokens trained on")
+    left.set_ylabel(f"nats per token above {least:.3f}")
+    left.yaxis.set_major_formatter("{x:g}")
+    for axes in (left, right):
+        axes.yaxis.set_minor_formatter(matplotlib("ticker").NullFormatter())
+        for name, level in levels.items():
+            if level > least:
+                axes.axhline(level - least, color=GREY, linestyle="--", linewidth=1)
+                axes.annotate(
+                    name, (0.01, level - least), xycoords=("axes fraction", "data"), va="bottom",
+                    color=GREY, fontsize=8,
+                )  # fmt: skip
+        _finished(figure, axes)
+    return figure
+
+
 def _finished(figure: Figure, axes: Any) -> Figure:
     for spine in ("top", "right"):
         axes.spines[spine].set_visible(False)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from bardling import storage
 from bardling.reporting.charts import Figure, curves_chart, png, svg
@@ -35,6 +36,8 @@ class Experiment:
     samples: Mapping[str, str] = field(default_factory=dict)
     """What each row's first run wrote last."""
     remarks: Sequence[str] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """What was worked out of the rows, for results.json."""
 
 
 def loss_cell(row: Row) -> str:
@@ -79,6 +82,7 @@ def write_experiment(experiment: Experiment, folder: Path) -> Path:
         "facts": list(experiment.facts),
         "levels": dict(experiment.levels),
         "rows": [row.to_json() for row in experiment.rows],
+        **experiment.values,
     }
     storage.write_json(folder / "results.json", values)
     pictures = {name: svg(figure) for name, figure in experiment.pictures.items()}

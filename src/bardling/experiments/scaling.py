@@ -1,0 +1,123 @@
+"""Scaling: the law that the losses of a grid follow, and what it says of a budget.
+
+The sizes of a law are counted in the weights that multiply: a table that is only looked up costs
+nothing and says little.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from bardling.experiments.cases import Case
+from bardling.experiments.pictures import Drawn, bars
+from bardling.experiments.power_law import Fit, fit_power_law
+from bardling.model.config import ModelConfig
+from bardling.model.size import count_parameters
+from bardling.reporting.charts import scaling_chart
+from bardling.reporting.console import count
+from bardling.reporting.rows import Row
+from bardling.run_folder import RunFolder
+
+STATED_PERPLEXITIES = (17.75, 10.23, 8.08)
+"""Seed 002's, of small, medium and large."""
+
+
+def multiplied(config: ModelConfig) -> int:
+    """Return the weights that take part in products."""
+    parameters = count_parameters(config)
+    shared = config.vocab_size * config.n_embd if config.tie_embeddings else 0
+    return parameters.total - parameters.embeddings + shared
+
+
+def points_of(cases: Sequence[Case], rows: Sequence[Row]) -> Float64[np.ndarray, "runs 3"]:
+    """Return weights, tokens and loss of each run that did not diverge."""
+    found = [
+        (multiplied(case.config.model), row.tokens, row.mean)
+        for case, row in zip(cases, rows, strict=True)
+        if row.mean is not None
+    ]
+    return np.array(found, dtype=np.float64).reshape(-1, 3)
+
+
+def token_costs(cases: Sequence[Case], rows: Sequence[Row]) -> tuple[float, float]:
+    """Return c and p of seconds per token = c N^p, as these runs took them (least squares)."""
+    weights = np.log([multiplied(case.config.model) for case in cases])
+    seconds = np.log([row.seconds / row.tokens for row in rows])
+    power, logarithm = np.polyfit(weights, seconds, 1)
+    return float(np.exp(logarithm)), float(power)
+
+
+def best_for_seconds(fit: Fit, costs: tuple[float, float], seconds: float) -> tuple[float, float]:
+    """Return the weights that end lowest after so many seconds here, and the loss."""
+    factor, power = costs
+    weights = np.geomspace(1e3, 1e10, 2000)
+    losses = np.array([fit.law.loss(n, seconds / (factor * n**power)) for n in weights])
+    lowest = int(losses.argmin())
+    return float(weights[lowest]), float(losses[lowest])
+
+
+def findings(
+    fit: Fit, costs: tuple[float, float], floor: float | None
+) -> tuple[list[str], dict[str, object]]:
+    """Return what a fit says, in sentences and as JSON values."""
+    law, low_high = fit.law, fit.intervals
+    remarks = [
+        f"loss = {law.irreducible:.3f} + {law.of_size:.3g} / N^{law.size_power:.3f} "
+        f"+ {law.of_data:.3g} / D^{law.data_power:.3f}, {fit.error:.2%} off on average; "
+        "N counts the weights that multiply, D tokens",
+        "90 % of fits to runs drawn anew: "
+        + ", ".join(
+            f"{word} {low_high[name][0]:.3f} to {low_high[name][1]:.3f}"
+            for word, name in (
+                ("E", "irreducible"), ("a", "size_power"), ("b", "data_power")
+            )
+        ),
+    ]  # fmt: skip
+    if floor is not None:
+        remarks.append(
+            f"the language leaves {floor:.4f} nats per token to chance: the fitted E is "
+            f"{law.irreducible - floor:+.4f} from it"
+        )
+    budgets = {}
+    for seconds, word in ((60.0, "1 min"), (600.0, "10 min"), (3600.0, "1 h")):
+        weights, loss = best_for_seconds(fit, costs, seconds)
+        budgets[word] = {"weights": weights, "loss": loss}
+        remarks.append(
+            f"{word} here would end lowest, at {loss:.3f}, with {count(weights)} weights"
+        )
+    values = {"law": vars(law), "intervals": low_high, "error": fit.error, "budgets": budgets,
+              "seconds_per_token": costs, "floor": floor}  # fmt: skip
+    return remarks, values
+
+
+def scaled(
+    cases: Sequence[Case], folder: Path, rows: Sequence[Row], levels: Mapping[str, float]
+) -> Drawn:
+    """Fit the law of a grid's runs, draw it, and say what follows."""
+    points = points_of(cases, rows)
+    fit = fit_power_law(points)
+    result = RunFolder(folder / cases[0].trials[0].name).result() or {}
+    floor = result.get("last", {}).get("val_floor")
+    remarks, values = findings(fit, token_costs(cases, rows), floor)
+    known = levels if floor is None else {**levels, "floor": floor}
+    runs = [(float(n), float(d), float(loss)) for n, d, loss in points]
+    least = fit.law.irreducible if floor is None else floor
+    picture = scaling_chart(runs, fit.law.loss, known, least=least)
+    return Drawn({"scaling": picture}, remarks, values)
+
+
+def perplexities(rows: Sequence[Row], levels: Mapping[str, float]) -> Drawn:
+    """Draw seed 002's sizes, and put the ratios of their perplexities beside the seed's."""
+    mine = [math.exp(row.mean) for row in rows if row.mean is not None]
+    remarks = ["perplexities " + ", ".join(f"{one:.2f}" for one in mine)]
+    if len(mine) == len(STATED_PERPLEXITIES):
+        own = [STATED_PERPLEXITIES[0] / one for one in STATED_PERPLEXITIES[1:]]
+        ours = [mine[0] / one for one in mine[1:]]
+        remarks.append(
+            f"small over medium {ours[0]:.3f}, small over large {ours[1]:.3f}; seed 002 states "
+            f"{own[0]:.3f} and {own[1]:.3f}, on another text and more of it"
+        )
+    return Drawn(bars(rows, levels).pictures, remarks, {"perplexities": mine})
