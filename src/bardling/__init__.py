@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bardling.planning import plan as plan
     from bardling.preflight import check as check
     from bardling.preflight import check_config as check_config
+    from bardling.reporting.probe import probe as probe
     from bardling.reporting.report import report as report
     from bardling.trained import Run as Run
     from bardling.trained import load as load
@@ -55,6 +56,7 @@ _HOME = {
     "ladder": "bardling.experiments.verbs",
     "load": "bardling.trained",
     "plan": "bardling.planning",
+    "probe": "bardling.reporting.probe",
     "report": "bardling.reporting.report",
     "scale": "bardling.experiments.verbs",
     "story_models": "bardling.experiments.verbs",

@@ -27,6 +27,7 @@ VERBS = {
     "ladder": ("bardling.cli.ladder", "measure what each part of a GPT is worth"),
     "sweep": ("bardling.cli.sweep", "train with any settings over any values, and compare"),
     "scale": ("bardling.cli.scale", "train sizes on budgets, and fit the law of their losses"),
+    "probe": ("bardling.cli.probe", "look inside a model: words, attention, what comes next"),
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
     "report": ("bardling.cli.report", "compare a run with counting and the floor; write its page"),
     "runs": ("bardling.cli.runs", "show the runs made so far"),
@@ -35,7 +36,7 @@ VERBS = {
 }
 
 LATER = (
-    *("probe", "finetune", "distill", "align"),
+    *("finetune", "distill", "align"),
     *("chat", "export", "import", "serve"),
 )
 """Verbs of the design that are still to be built."""

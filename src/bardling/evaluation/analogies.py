@@ -38,6 +38,33 @@ class Vectors:
         scores[places] = -np.inf
         return self.words[int(scores.argmax())]
 
+    def neighbours(self, word: str, count: int) -> list[tuple[str, float]]:
+        """Return the nearest other words with the cosine of the angle between them."""
+        place = self.words.index(word)
+        cosines = self.values @ self.values[place]
+        cosines[place] = -np.inf
+        nearest = np.argsort(-cosines, kind="stable")[:count]
+        return [(self.words[other], float(cosines[other])) for other in nearest if other != place]
+
+    def among(self, words: Iterable[str]) -> "Vectors":
+        """Return those of some words alone, which are then the only answers."""
+        wanted = [word for word in words if word in self.words]
+        places = [self.words.index(word) for word in wanted]
+        return Vectors(words=tuple(wanted), values=self.values[places])
+
+    def flat(self) -> Float64[np.ndarray, "words 2"]:
+        """Return where the words lie on the plane that keeps most of their distances (PCA)."""
+        centred = self.values - self.values.mean(axis=0)
+        left, strengths, _ = np.linalg.svd(centred, full_matrices=False)
+        return (left * strengths)[:, :2]
+
+
+def unit_vectors(words: Sequence[str], values: Float64[np.ndarray, "words dimensions"]) -> Vectors:
+    """Return vectors by their direction from the mean of all."""
+    centred = values - values.mean(axis=0)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    return Vectors(words=tuple(words), values=centred / np.maximum(lengths, 1e-12))
+
 
 def solved(vectors: Vectors, analogies: Iterable[tuple[str, str, str, str]]) -> tuple[int, int]:
     """Return how many analogies come out right, and how many there are."""

@@ -54,7 +54,7 @@ def bar_chart(
         axes.set_ylim(max(0.0, low - 0.6 * (high - low) - 0.05), high + 0.12 * (high - low) + 0.05)
     axes.set_xticks(range(len(rows)), [row.name for row in rows], rotation=35, ha="right")
     axes.set_ylabel(y_label)
-    return _finished(figure, axes)
+    return finished(figure, axes)
 
 
 def heat_map(
@@ -80,7 +80,7 @@ def heat_map(
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    return _finished(figure, axes)
+    return finished(figure, axes)
 
 
 def curves_chart(rows: Sequence[Row]) -> Figure:
@@ -97,7 +97,7 @@ def curves_chart(rows: Sequence[Row]) -> Figure:
     axes.set_xlabel("tokens trained on")
     axes.set_ylabel("validation loss, nats per token")
     axes.legend(frameon=False, labelcolor=GREY, fontsize=8, ncols=1 + len(rows) // 9)
-    return _finished(figure, axes)
+    return finished(figure, axes)
 
 
 def scaling_chart(
@@ -143,11 +143,12 @@ def scaling_chart(
                     name, (0.01, level - least), xycoords=("axes fraction", "data"), va="bottom",
                     color=GREY, fontsize=8,
                 )  # fmt: skip
-        _finished(figure, axes)
+        finished(figure, axes)
     return figure
 
 
-def _finished(figure: Figure, axes: Any) -> Figure:
+def finished(figure: Figure, axes: Any) -> Figure:
+    """Return a figure in the common style."""
     for spine in ("top", "right"):
         axes.spines[spine].set_visible(False)
     paint(axes, figure)
