@@ -37,7 +37,7 @@ def test_dead_units_are_those_that_never_wake():
 
 
 def test_residuals_carry_the_gradient_to_the_first_block():
-    settings = SETTINGS | {"n_layer": 6}
+    settings = SETTINGS | {"n_layer": 6, "tie_embeddings": False, "bias": True}
     ids = torch.randint(0, 12, (4, 16), generator=torch.Generator().manual_seed(0))
     kept, lost = (
         gradients_by_block(

@@ -96,6 +96,8 @@ def _length(module: nn.Module) -> float:
 
 def shown(tokenizer: Tokenizer, token: int) -> str:
     """Return a token as it is written, with what cannot be seen made visible."""
+    if token == tokenizer.end_token:
+        return "(end)"
     text = tokenizer.decode([token])
     return text.replace("\n", "\u21b5").replace(" ", "\u2423") or f"<{token}>"
 

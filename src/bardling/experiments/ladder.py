@@ -27,7 +27,7 @@ SCALED = (
     ),
     Rung(
         name="tied",
-        about="the output layer shares the embedding's matrix",
+        about="the output layer shares the embedding's matrix, which begins too large for it",
         edit={"tie_embeddings": True, "output_bias": False},
     ),
     Rung(
@@ -37,9 +37,9 @@ SCALED = (
     ),
     Rung(
         name="recipe",
-        about="warm-up and cosine, weight decay 0.1 on matrices, clipping",
+        about="warm-up and cosine, which bear three times the rate; decay on matrices, clipping",
         edit={"schedule": "cosine", "warmup_fraction": 0.05, "min_lr_fraction": 0.1,
-              "weight_decay": 0.1, "decay_vectors": False, "beta2": 0.95, "clip_norm": 1.0},
+              "lr": 3e-3, "weight_decay": 0.1, "decay_vectors": False, "beta2": 0.95, "clip_norm": 1.0},
     ),
     Rung(
         name="byte-pairs",

@@ -6,6 +6,8 @@ from pathlib import Path
 from warnings import warn
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from bardling import storage
 from bardling.checkpoint import open_checkpoint
@@ -33,7 +35,7 @@ READ_TOKENS = 400_000
 CANDIDATES = 300
 """Words that may be neighbours: the most frequent ones."""
 SHOWN_WORDS, SHOWN_NEIGHBOURS = 8, 5
-ATTENDED_TOKENS = 48
+ATTENDED_TOKENS, PROMPT_TOKENS = 48, 24
 BATCH_ROWS = 16
 
 
@@ -64,11 +66,9 @@ def probe(
     for word in words:
         if word not in vectors["reading"].words:
             note(f"'{word}' does not stand in the text that was read")
-    start = read_prompt(
-        prompt or texts[0], tokenizer, min(ATTENDED_TOKENS, model.config.block_size)
-    )
-    ids = torch.from_numpy(train[: BATCH_ROWS * model.config.block_size].astype("int64"))
-    batch = ids.view(-1, model.config.block_size) if len(ids) else ids[None]
+    room = min(ATTENDED_TOKENS, model.config.block_size)
+    start = read_prompt(prompt or _beginning(texts, tokenizer), tokenizer, room)
+    batch = _first_batch(train, model.config.block_size)
     done = Probe(
         name=run.name,
         step=loaded.state.step,
@@ -81,15 +81,25 @@ def probe(
         gradients=_gradients(model, batch),
         path=run.path / "probe.html",
     )
-    page = probe_page(
-        done,
-        tokenizer,
-        attention=[layer[0] for layer in attention_weights(model, torch.tensor([start.ids]))],
-        ids=start.ids,
-        places=places_table(model),
+    attention = [layer[0] for layer in attention_weights(model, torch.tensor([start.ids]))]
+    storage.write_text(
+        done.path,
+        probe_page(done, tokenizer, attention=attention, ids=start.ids, places=places_table(model)),
     )
-    storage.write_text(done.path, page)
     return done
+
+
+def _beginning(texts: Sequence[str], tokenizer: Tokenizer) -> str:
+    """Return the first tokens of the first text."""
+    ids = tokenizer.encode(texts[0], unknown="skip") if texts else []
+    return tokenizer.decode(ids[:PROMPT_TOKENS])
+
+
+def _first_batch(tokens: Tokens, block_size: int) -> Int64[Tensor, "batch time"]:
+    """Return the first tokens in rows of a context, or in one shorter row."""
+    ids = torch.from_numpy(tokens[: BATCH_ROWS * block_size].astype("int64"))
+    whole = len(ids) // block_size * block_size
+    return ids[:whole].view(-1, block_size) if whole else ids[None]
 
 
 def some_texts(tokens: Tokens, tokenizer: Tokenizer, block_size: int) -> Iterator[str]:
@@ -131,7 +141,7 @@ def _analogies(vectors: dict[str, Vectors]) -> Iterator[Solved]:
             yield Solved(respect=respect, source=source, right=right, total=total, chance=chance)
 
 
-def _gradients(model: GPT, batch: torch.Tensor) -> dict[str, list[float]]:
+def _gradients(model: GPT, batch: Int64[Tensor, "batch time"]) -> dict[str, list[float]]:
     """Return the gradients of new models like this one, with and without residuals."""
     if model.config.n_layer == 0:
         return {}

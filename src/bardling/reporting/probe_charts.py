@@ -77,6 +77,7 @@ def gradient_chart(lengths: Mapping[str, Sequence[float]]) -> Figure:
     for (name, values), colour in zip(lengths.items(), COLOURS, strict=False):
         axes.plot(range(1, len(values) + 1), values, "o-", label=name, color=colour)
     axes.set_yscale("log")
+    axes.xaxis.set_major_locator(matplotlib("ticker").MaxNLocator(integer=True))
     axes.set_xlabel("block")
     axes.set_ylabel("length of its gradient")
     axes.legend(frameon=False, labelcolor=GREY, fontsize=8)

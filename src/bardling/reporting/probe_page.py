@@ -18,7 +18,7 @@ from bardling.text.tokenizer import Tokenizer
 
 MAPPED_WORDS = 80
 STYLE = """
-table.words td { vertical-align: top; } .cosine { color: var(--soft); font-size: .85em; }
+table.words td { vertical-align: top; } code { overflow-wrap: anywhere; } .cosine { color: var(--soft); font-size: .85em; }
 """
 
 
@@ -134,8 +134,8 @@ def _attention(weights: Sequence[Float[Tensor, "head time time"]], tokens: list[
     picture = attention_grid([layer.float().cpu() for layer in weights], tokens)
     return [
         "<h2>Attention</h2>",
-        f"<p>Each row is a token of <code>{escape(''.join(tokens))}</code>, each column one that "
-        "it may look at; bright is much.</p>",
+        "<p>Each row is a token of the text below, each column one that it may look at; bright is "
+        f"much.</p><p><code>{escape(''.join(tokens))}</code></p>",
         f"<figure>{svg(picture)}</figure>",
     ]
 
