@@ -10,9 +10,12 @@ from bardling import storage
 from bardling.checkpoint import load_checkpoint, open_checkpoint
 from bardling.config import RunConfig
 from bardling.data.documents import Documents, known_documents
-from bardling.data.token_folder import open_split
+from bardling.data.token_folder import SPLITS, open_split
 from bardling.data.tokens import Tokens
+from bardling.evaluation.estimate import Estimate, estimate_loss
 from bardling.evaluation.loss import Evaluation, evaluate
+from bardling.evaluation.standing import told
+from bardling.evaluation.writing import Writing, measure_writing
 from bardling.generation.sampling import choose_strategy
 from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
 from bardling.kernels.decoder import WeightForm
@@ -21,6 +24,8 @@ from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.text.tokenizer import Tokenizer, Unknown
 
 EVALUATION_BATCH = 32  # windows at once
+WRITING_TOKENS = 4_000_000
+"""Training tokens that samples are compared with at most."""
 
 Note = Callable[[str], None]
 
@@ -144,6 +149,33 @@ class Run:
         """Return the loss on the run's whole validation split."""
         tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
         return self._measure(tokens, known_documents(tokens, self.tokenizer))
+
+    def estimated_loss(self, *, batches: int = 200, seed: int = 0) -> Estimate:
+        """Return the validation loss as random batches tell it, with its standard error."""
+        tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
+        return estimate_loss(self.model, tokens, batches=batches, seed=seed)
+
+    def writing(
+        self,
+        num_samples: int = 20,
+        *,
+        max_new_tokens: int = 500,
+        temperature: float = 0.8,
+        seed: int = 0,
+    ) -> Writing:
+        """Let the model write from nothing, and measure what reading the samples would tell.
+
+        They are compared with the first `WRITING_TOKENS` tokens of the training text.
+        """
+        splits = [open_split(self.folder.tokens_path, s, self.tokenizer) for s in SPLITS]
+        texts = self.samples(
+            "", num_samples, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
+        )
+        stories = None
+        if known_documents(splits[1], self.tokenizer) is not None:
+            stories = sum(one.reason is None for one in told(texts)) / len(texts)
+        training = self.tokenizer.decode(splits[0][:WRITING_TOKENS])
+        return measure_writing(texts, training, stories=stories)
 
     def _measure(self, tokens: Tokens, documents: Documents | None = None) -> Evaluation:
         windows = -(-len(tokens) // self.config.model.block_size)

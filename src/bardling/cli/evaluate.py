@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import tyro
 
 import bardling
 from bardling import storage
 from bardling.cli.options import File, Folder, parse
+from bardling.evaluation.writing import COPIED_WORDS, DISTINCT, Writing
 from bardling.reporting.console import excess
 from bardling.reporting.screen import complain, show_text
 from bardling.run_folder import find_run, runs_folder
 from bardling.text.tokenizer import Unknown
+
+LONGEST_SHOWN = 60  # characters of a copied piece
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,10 @@ class EvaluateArguments:
     """What to do with characters that the tokenizer does not know."""
     checkpoint: str = "best"
     """best, last or a step."""
+    samples: int = 0
+    """Let it write so many texts, and measure words, repetition and copying."""
+    batches: int = 0
+    """Estimate the validation loss from so many random batches too, with its standard error."""
     json: bool = False
     """Print one JSON object instead of a sentence."""
     runs_dir: Folder = None
@@ -46,6 +53,8 @@ def run(argv: Sequence[str]) -> int:
         skipped = loaded.tokenizer.count_unknown(text)
         if skipped:
             what += f", {skipped:,} unknown characters left out"
+    estimate = loaded.estimated_loss(batches=arguments.batches) if arguments.batches > 0 else None
+    writing = loaded.writing(arguments.samples) if arguments.samples > 0 else None
     if arguments.json:
         values = {
             "run": folder.name,
@@ -55,6 +64,8 @@ def run(argv: Sequence[str]) -> int:
             "perplexity": result.perplexity,
             "bits_per_byte": result.bits_per_byte,
             **({} if result.floor is None else {"floor": result.floor}),
+            **({} if estimate is None else {"estimate": asdict(estimate)}),
+            **({} if writing is None else {"writing": asdict(writing)}),
         }
         show_text(storage.json_bytes(values).decode())
         return 0
@@ -66,4 +77,28 @@ def run(argv: Sequence[str]) -> int:
         f"  per byte    {result.bits_per_byte or math.nan:.4f} bits\n"
         f"  knowing nothing: {math.log(vocabulary):.4f} nats, perplexity {vocabulary}\n"
     )
+    if estimate is not None:
+        show_text(
+            f"  by {estimate.batches} random batches of the validation split: "
+            f"{estimate.loss:.4f} +- {estimate.error:.4f} (standard error)\n"
+        )
+    if writing is not None:
+        show_text(_about(writing))
     return 0
+
+
+def _about(writing: Writing) -> str:
+    """Say what was measured of samples."""
+    copy = " ".join(writing.longest_copy.split())
+    shown = copy if len(copy) <= LONGEST_SHOWN else copy[: LONGEST_SHOWN - 3] + "..."
+    lines = [
+        f"  {writing.samples} samples of {writing.words:,} words, temperature 0.8:",
+        f"    {writing.known_words:.1%} of the words stand in the training text",
+        f"    {writing.distinct:.1%} of the runs of {DISTINCT} words are different ones",
+        f"    {writing.copied:.1%} of the runs of {COPIED_WORDS} words stand in the training text",
+        f"    longest copy {len(writing.longest_copy)} characters: {shown}",
+    ]
+    if writing.stories is not None:
+        lines.append(f"    {writing.stories:.0%} are stories of the grammar")
+    lines += [f"    {what}; what helps: {cure}" for what, cure in writing.patterns]
+    return "\n".join(lines) + "\n"

@@ -38,8 +38,8 @@ SCALED = (
     Rung(
         name="recipe",
         about="warm-up and cosine, which bear three times the rate; decay on matrices, clipping",
-        edit={"schedule": "cosine", "warmup_fraction": 0.05, "min_lr_fraction": 0.1,
-              "lr": 3e-3, "weight_decay": 0.1, "decay_vectors": False, "beta2": 0.95, "clip_norm": 1.0},
+        edit={"schedule": "cosine", "warmup_fraction": 0.05, "min_lr_fraction": 0.1, "lr": 3e-3,
+              "weight_decay": 0.1, "decay_vectors": False, "beta2": 0.95, "clip_norm": 1.0},
     ),
     Rung(
         name="byte-pairs",

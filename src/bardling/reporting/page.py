@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from bardling.evaluation.diagnosis import Reading
 from bardling.evaluation.standing import Standing, Told, summary
 from bardling.evaluation.tokenizers import Comparison
 from bardling.reporting.console import clock, count, nats
@@ -46,6 +47,7 @@ def run_page(
     by_grammar: bool,
     advice: Sequence[tuple[str, str]],
     tokenizers: Comparison | str | None = None,
+    readings: Sequence[Reading] = (),
 ) -> str:
     """Return the page of a run as HTML.
 
@@ -58,6 +60,11 @@ def run_page(
         f'<p class="facts">{escape(" · ".join(facts))}</p>',
         "<h2>How the loss fell</h2>",
         f"<figure>{_chart(metrics, standing)}</figure>",
+        *(
+            f"<p><b>{escape(one.pattern)}</b>: {escape(one.detail)}. What helps: "
+            f"{escape(one.cure)}.</p>"
+            for one in readings
+        ),
         "<h2>Where it stands</h2>",
         _standing_table(standing),
         "<h2>What it wrote on the way</h2>",

@@ -18,7 +18,8 @@ from bardling.text.tokenizer import Tokenizer
 
 MAPPED_WORDS = 80
 STYLE = """
-table.words td { vertical-align: top; } code { overflow-wrap: anywhere; } .cosine { color: var(--soft); font-size: .85em; }
+table.words td { vertical-align: top; } code { overflow-wrap: anywhere; }
+.cosine { color: var(--soft); font-size: .85em; }
 """
 
 

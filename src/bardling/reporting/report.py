@@ -14,6 +14,7 @@ from bardling.data.documents import Documents, known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.data.tokens import Tokens
 from bardling.errors import CorpusError
+from bardling.evaluation.diagnosis import diagnose
 from bardling.evaluation.loss import evaluate
 from bardling.evaluation.run_tokenizers import LEARN_BYTES, MEASURE_BYTES, compare_for_run
 from bardling.evaluation.samples import SAMPLE_TEMPERATURE
@@ -93,6 +94,9 @@ def report(
         samples=done.samples,
         by_grammar=done.by_grammar,
         advice=_advice(run),
+        readings=diagnose(
+            run.metrics(), still_falling_rate=run.config().training.schedule == "constant"
+        ),
         tokenizers=done.tokenizers,
     )
     storage.write_text(done.path, page)
