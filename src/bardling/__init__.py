@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bardling.experiments.verbs import exercise as exercise
     from bardling.experiments.verbs import ladder as ladder
     from bardling.experiments.verbs import scale as scale
+    from bardling.experiments.verbs import side_by_side as side_by_side
     from bardling.experiments.verbs import story_models as story_models
     from bardling.experiments.verbs import sweep as sweep
     from bardling.machine.facts import MachineFacts as MachineFacts
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bardling.preflight import check as check
     from bardling.preflight import check_config as check_config
     from bardling.reporting.probe import probe as probe
+    from bardling.reporting.report import first_page as first_page
     from bardling.reporting.report import report as report
     from bardling.trained import Run as Run
     from bardling.trained import load as load
@@ -52,6 +54,7 @@ _HOME = {
     "check_config": "bardling.preflight",
     "doctor": "bardling.api",
     "dry_run": "bardling.api",
+    "first_page": "bardling.reporting.report",
     "exercise": "bardling.experiments.verbs",
     "ladder": "bardling.experiments.verbs",
     "load": "bardling.trained",
@@ -59,6 +62,7 @@ _HOME = {
     "probe": "bardling.reporting.probe",
     "report": "bardling.reporting.report",
     "scale": "bardling.experiments.verbs",
+    "side_by_side": "bardling.experiments.verbs",
     "story_models": "bardling.experiments.verbs",
     "sweep": "bardling.experiments.verbs",
     "train": "bardling.api",

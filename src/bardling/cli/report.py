@@ -1,4 +1,4 @@
-"""`bardling report RUN`: where a run stands, on the screen and as a page."""
+"""`bardling report RUN...`: where a run stands, or several side by side, and a page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 import bardling
+from bardling.cli.experiments import command_of, show
 from bardling.cli.options import Folder, parse
 from bardling.errors import UsageError
 from bardling.evaluation.standing import summary
@@ -19,8 +20,8 @@ from bardling.run_folder import find_run, runs_folder
 class ReportArguments:
     """Compare a model with counting and with what nobody can beat; write a page about it."""
 
-    run: tyro.conf.Positional[str]
-    """A run by name or path."""
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """A run by name or path; several are laid over each other."""
     num_samples: int = 100
     """Texts to let it write and to check, where the corpus has a grammar."""
     seed: int = 0
@@ -36,7 +37,15 @@ def run(argv: Sequence[str]) -> int:
     arguments = parse(ReportArguments, argv, prog="bardling report")
     if arguments.num_samples < 1:
         raise UsageError(f"{arguments.num_samples} samples are none; give at least 1")
-    folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
+    if not arguments.runs:
+        raise UsageError("name the run to report, or several to lay over each other")
+    if len(arguments.runs) > 1:
+        command = command_of("report", argv)
+        runs_dir = arguments.runs_dir
+        found = bardling.side_by_side(arguments.runs, runs_dir=runs_dir, command=command)
+        show(Screen(), *found)
+        return 0
+    folder = find_run(arguments.runs[0], runs_folder(arguments.runs_dir))
     done = bardling.report(
         folder.path,
         num_samples=arguments.num_samples,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import bardling
@@ -70,7 +71,7 @@ def run(argv: Sequence[str]) -> int:
             )
         show_forecast(found)
         return 0
-    bardling.train_config(
+    trained = bardling.train_config(
         None if target is None and config == base else config,
         name=arguments.name,
         resume=arguments.resume,
@@ -80,6 +81,8 @@ def run(argv: Sequence[str]) -> int:
         began=began,
         given=_given(words),
     )
+    if find_spec("matplotlib") is not None:  # a page is of the extra `report`
+        Screen().print(f"  page   {bardling.first_page(trained.folder.path)}")
     return 0
 
 

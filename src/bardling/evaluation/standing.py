@@ -26,12 +26,12 @@ class Standing:
 
     chance: float
     """ln of the vocabulary's size: knowing nothing."""
-    bigram: float
-    """Kneser-Ney of order 2."""
-    ngram: float
-    """Kneser-Ney of order 7."""
     model: float
-    floor: float | None
+    bigram: float | None = None
+    """Kneser-Ney of order 2; None where nothing was counted."""
+    ngram: float | None = None
+    """Kneser-Ney of order 7."""
+    floor: float | None = None
     """The least expected loss, where it is known."""
     bits_per_byte: float | None = None
     """The model's loss for each byte of text, which other tokenizers can be compared by."""
@@ -44,7 +44,7 @@ class Standing:
     @property
     def closed(self) -> float | None:
         """The share of the gap between order 7 and the floor that the model closes."""
-        if self.floor is None or self.ngram <= self.floor:
+        if self.floor is None or self.ngram is None or self.ngram <= self.floor:
             return None
         return (self.ngram - self.model) / (self.ngram - self.floor)
 

@@ -10,12 +10,12 @@ from bardling.data.documents import known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.evaluation.standing import BIGRAM, FIT_TOKENS, LONG, ngram_loss
 from bardling.experiments.cases import Case, Listen
-from bardling.experiments.pictures import Draw
+from bardling.experiments.pictures import Draw, bars
 from bardling.experiments.trials import carry_out
 from bardling.machine.device import processor_name
 from bardling.machine.threads import usable_cores
 from bardling.reporting.experiment import Experiment, write_experiment
-from bardling.reporting.rows import Row
+from bardling.reporting.rows import Row, read_outcome
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer
@@ -57,6 +57,29 @@ def compare(
         values=drawn.values,
     )
     return experiment, write_experiment(experiment, folder)
+
+
+def lay_over(runs: Sequence[RunFolder], folder: Path, *, command: str) -> tuple[Experiment, Path]:
+    """Compare runs that are made already, each a row; return what was found and the page."""
+    rows = [Row(name=run.name, about=_recipe(run), outcomes=(read_outcome(run),)) for run in runs]
+    experiment = Experiment(
+        title="Runs side by side",
+        facts=[f"{len(runs)} runs"],
+        command=command,
+        rows=rows,
+        pictures=bars(rows, {}).pictures,
+        samples={run.name: last_sample(run) for run in runs if last_sample(run)},
+    )
+    return experiment, write_experiment(experiment, folder)
+
+
+def _recipe(run: RunFolder) -> str:
+    config = run.config()
+    model = config.model
+    return (
+        f"{Path(config.data.corpus).name}, {config.data.tokenizer}: {model.n_layer} layers, "
+        f"{model.n_embd} wide, context {model.block_size}"
+    )
 
 
 def counted(run: RunFolder) -> dict[str, float]:

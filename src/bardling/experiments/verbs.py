@@ -9,7 +9,7 @@ from bardling.config import RunConfig
 from bardling.errors import UsageError
 from bardling.experiments.ablations import OPTIMIZERS, REMOVALS, ablations
 from bardling.experiments.cases import Listen
-from bardling.experiments.compare import compare, nobody
+from bardling.experiments.compare import compare, lay_over, nobody
 from bardling.experiments.grids import BUDGETS, SIZES, STORIES, STORY_BUDGET, size_grid, story_sizes
 from bardling.experiments.ladder import chosen, rungs
 from bardling.experiments.named_sweeps import NAMED, named_cases
@@ -19,7 +19,7 @@ from bardling.experiments.scaling import perplexities, scaled
 from bardling.experiments.sweep import combinations
 from bardling.presets.table import config_for
 from bardling.reporting.experiment import Experiment
-from bardling.run_folder import runs_folder
+from bardling.run_folder import find_run, runs_folder
 
 VARIATIONS = {"removals": REMOVALS, "optimizers": OPTIMIZERS}
 LADDER_REMARKS = (
@@ -193,6 +193,19 @@ def story_models(
         data_dir=None if data_dir is None else Path(data_dir),
         listen=listen,
     )
+
+
+def side_by_side(
+    folders: Sequence[str | Path],
+    *,
+    runs_dir: str | Path | None = None,
+    command: str = "bardling report",
+) -> tuple[Experiment, Path]:
+    """Lay several runs over each other; return what was found and where the page is."""
+    home = runs_folder(None if runs_dir is None else Path(runs_dir))
+    runs = [find_run(folder, home) for folder in folders]
+    name = "-".join(["side", "by", "side", *(run.name for run in runs)])[:100]
+    return lay_over(runs, home / name, command=command)
 
 
 def _folder(runs_dir: str | Path | None, name: str) -> Path:

@@ -81,6 +81,7 @@ def write_experiment(experiment: Experiment, folder: Path) -> Path:
         "command": experiment.command,
         "facts": list(experiment.facts),
         "levels": dict(experiment.levels),
+        "remarks": [remark.rstrip(".") for remark in experiment.remarks],
         "rows": [row.to_json() for row in experiment.rows],
         **experiment.values,
     }

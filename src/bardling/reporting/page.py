@@ -69,7 +69,7 @@ def run_page(
         _standing_table(standing),
         "<h2>What it wrote on the way</h2>",
         *_history(metrics),
-        "<h2>What it writes now</h2>",
+        *(["<h2>What it writes now</h2>"] if samples else []),
         *([_share(samples)] if by_grammar else []),
         *(_sample(sample, by_grammar=by_grammar) for sample in samples[:8]),
         *_tokenizers(tokenizers),
@@ -98,9 +98,8 @@ def _chart(metrics: Sequence[Mapping[str, Any]], standing: Standing) -> str:
         points = [r for r in metrics if r.get(key) is not None]
         curve = Curve(label=label, x=[r["tokens"] for r in points], y=[r[key] for r in points])
         curves.append(curve)
-    levels = {"2-grams": standing.bigram, "7-grams": standing.ngram}
-    if standing.floor is not None:
-        levels["floor"] = standing.floor
+    known = {"2-grams": standing.bigram, "7-grams": standing.ngram, "floor": standing.floor}
+    levels = {name: level for name, level in known.items() if level is not None}
     return loss_chart(curves, levels, x_label="tokens trained on")
 
 
@@ -114,15 +113,14 @@ def standing_rows(standing: Standing) -> list[tuple[str, float, str]]:
         )
     if standing.bits_per_byte is not None:
         closed += f", {standing.bits_per_byte:.4f} bits per byte"
-    rows = [
+    rows: list[tuple[str, float | None, str]] = [
         ("chance", standing.chance, "knowing nothing"),
         ("2-grams", standing.bigram, "counting pairs of tokens"),
         ("7-grams", standing.ngram, "counting up to seven, modified Kneser-Ney"),
         ("this model", standing.model, f"on the whole validation split{closed}"),
+        ("floor", standing.floor, "what the language leaves to chance"),
     ]
-    if standing.floor is not None:
-        rows.append(("floor", standing.floor, "what the language leaves to chance"))
-    return rows
+    return [(name, loss, meaning) for name, loss, meaning in rows if loss is not None]
 
 
 def _standing_table(standing: Standing) -> str:

@@ -14,7 +14,7 @@ from bardling.data.documents import Documents, known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.data.tokens import Tokens
 from bardling.errors import CorpusError
-from bardling.evaluation.diagnosis import diagnose
+from bardling.evaluation.diagnosis import Reading, diagnose
 from bardling.evaluation.loss import evaluate
 from bardling.evaluation.run_tokenizers import LEARN_BYTES, MEASURE_BYTES, compare_for_run
 from bardling.evaluation.samples import SAMPLE_TEMPERATURE
@@ -94,13 +94,44 @@ def report(
         samples=done.samples,
         by_grammar=done.by_grammar,
         advice=_advice(run),
-        readings=diagnose(
-            run.metrics(), still_falling_rate=run.config().training.schedule == "constant"
-        ),
+        readings=_readings(run),
         tokenizers=done.tokenizers,
     )
     storage.write_text(done.path, page)
     return done
+
+
+def first_page(folder: str | Path) -> Path:
+    """Leave a page of what a run's own log says, which takes no measurement; return its path."""
+    run = find_run(folder, runs_folder())
+    result = run.result() or {}
+    best = result.get("best", {})
+    config = run.config()
+    page = run_page(
+        name=run.name,
+        facts=_facts(run, best.get("step", 0), None),
+        metrics=run.metrics(),
+        standing=Standing(
+            chance=math.log(config.model.vocab_size),
+            model=best.get("val_loss") or math.inf,
+            floor=best.get("val_floor"),
+            bits_per_byte=best.get("val_bits_per_byte"),
+        ),
+        samples=[],
+        by_grammar=False,
+        advice=[
+            (f"bardling report {shlex.quote(str(run.path))}", "measured: counting, tokenizers"),
+            *_advice(run),
+        ],
+        readings=_readings(run),
+    )
+    path = run.path / "report.html"
+    storage.write_text(path, page)
+    return path
+
+
+def _readings(run: RunFolder) -> list[Reading]:
+    return diagnose(run.metrics(), still_falling_rate=run.config().training.schedule == "constant")
 
 
 def _standing(
@@ -155,14 +186,15 @@ def _tokenizers(train: Tokens, val: Tokens, tokenizer: Tokenizer) -> Comparison 
         return str(error)
 
 
-def _facts(run: RunFolder, step: int, train_tokens: int) -> list[str]:
+def _facts(run: RunFolder, step: int, train_tokens: int | None) -> list[str]:
     config, result = run.config(), run.result()
     batch_tokens = config.training.batch_size * config.model.block_size
     facts = [
         Path(config.data.corpus).name,
         f"{count(count_parameters(config.model).total)} parameters",
         f"step {step:,} of {config.total_steps:,}",
-        f"{count(step * batch_tokens)} tokens of {count(train_tokens)}",
+        f"{count(step * batch_tokens)} tokens"
+        + ("" if train_tokens is None else f" of {count(train_tokens)}"),
     ]
     return facts + ([] if result is None else [f"{clock(result['seconds'])} of training"])
 

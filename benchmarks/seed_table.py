@@ -1,0 +1,204 @@
+"""The results of the seeds' experiments, from folders of runs into results/ and docs/results.md.
+
+    python benchmarks/seed_table.py collect FOLDER [FOLDER ...]
+    python benchmarks/seed_table.py write
+
+`collect` keeps what an experiment (`bardling ladder`, `sweep`, `scale`) or a single run found as
+results/experiments/NAME.json, and its pictures in docs/pictures. `write` makes the section of
+docs/results.md between its marks anew from those files, and touches nothing else.
+"""
+
+import argparse
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from measured_on import describe_machine
+
+from bardling.reporting.console import clock, count
+from bardling.reporting.rows import Row, read_outcome
+from bardling.run_folder import RunFolder
+
+ROOT = Path(__file__).parent.parent
+FOUND, PICTURES, PAGE = (
+    ROOT / "results/experiments",
+    ROOT / "docs/pictures",
+    ROOT / "docs/results.md",
+)
+BEGIN, END = "<!-- seeds: made by benchmarks/seed_table.py -->", "<!-- seeds: end -->"
+GPU, NETWORK = "82M tokens, for a GPU", "needs the network"
+GOOD = "about 1.5 is good"
+
+
+class Work(NamedTuple):
+    """A row of the seeds' table."""
+
+    name: str
+    states: str
+    """What the seed states."""
+    command: str
+    place: tuple[str, str] | None
+    """The file and the row where ours is; None where it is not measured."""
+    why: str = ""
+    """Why it is not."""
+
+
+def rung(name: str, states: str, row: str) -> Work:
+    """Return a rung of seed 001 on the default ladder."""
+    return Work(f"001, {name}", states, "bardling ladder", ("ladder-shakespeare", row))
+
+
+def story(size: str, states: str) -> Work:
+    """Return a size of seed 002 on the stories."""
+    place = ("seed-002", f"seed-002-{size}")
+    return Work(f"002, {size}", f"perplexity {states}", "bardling scale --seed-002", place)
+
+
+def preset(name: str, states: str, word: str, why: str | None = None) -> Work:
+    """Return a run by a preset; with a reason why, one that is not measured."""
+    place = (word, word) if why is None else None
+    return Work(name, states, f"bardling train {word}", place, why or "")
+
+
+SEEDS = (
+    preset("000", "1.52", "seed-000", "328M tokens, hours on two cores"),
+    preset("000, windowed MLP", "2.02", "seed-000-mlp"),
+    rung("bigram", "2.88", "bigram"),
+    rung("single head", "2.41", "head"),
+    rung("multi-head", "2.32", "heads"),
+    rung("feed-forward", "2.23", "feed-forward"),
+    rung("three blocks", "2.09", "blocks"),
+    rung("scaled, a fourteenth of the tokens", "1.59", "scaled"),
+    Work(
+        "001, scaled",
+        "1.59",
+        "bardling ladder --full --only scaled --seeds 1",
+        ("ladder-shakespeare-full", "scaled"),
+    ),
+    story("small", "17.75"),
+    story("medium", "10.23"),
+    story("large", "8.08"),
+    preset("002, on TinyStories", "the same", "seed-002-medium", NETWORK),
+    preset("003, day 7 TinyLM", "1.5 to 1.8, out of its reach", "seed-003-tinylm"),
+    preset("003, TINY", GOOD, "seed-003-tiny"),
+    preset("003, SMALL", GOOD, "seed-003-small", GPU),
+    preset("003, MEDIUM", GOOD, "seed-003-medium", GPU),
+    preset("004", "2.15 a token of its own", "seed-004", f"{NETWORK} and a GPU"),
+)
+
+
+def collect(folder: Path) -> None:
+    """Keep what lies in an experiment's folder, or in that of one run."""
+    FOUND.mkdir(parents=True, exist_ok=True)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    if (folder / "results.json").is_file():
+        values = json.loads((folder / "results.json").read_text())
+        for picture in folder.glob("*.svg"):
+            shutil.copy(picture, PICTURES / f"{folder.name}.{picture.name}")
+    else:
+        outcome = read_outcome(RunFolder(folder))
+        row = Row(name=folder.name, about="", outcomes=(outcome,))
+        values = {"command": f"bardling train {folder.name}", "rows": [row.to_json()]}
+    values["machine"] = describe_machine()
+    for row in values["rows"]:
+        for outcome in row["outcomes"]:
+            outcome.pop("curve", None)
+    (FOUND / f"{folder.name}.json").write_text(json.dumps(values, indent=1) + "\n")
+
+
+def write() -> None:
+    """Make the section anew."""
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(FOUND.glob("*.json"))}
+    parts = ["", *_seeds(found)]
+    for name, values in found.items():
+        if "title" in values:
+            parts += ["", f"### {values['title']}", "", *_experiment(name, values)]
+    page = PAGE.read_text()
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    PAGE.write_text(before + BEGIN + "\n".join(parts) + "\n\n" + END + after)
+
+
+def _seeds(found: dict[str, Any]) -> list[str]:
+    lines = [
+        "| seed | states | ours, last step | bits per byte | tokens | seconds | seeds | command |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for work in SEEDS:
+        row = _row(found, work.place)
+        if row is None:
+            why = work.why or "not yet"
+            lines.append(
+                f"| {work.name} | {work.states} | not measured ({why}) | | | | | `{work.command}` |"
+            )
+            continue
+        loss = f"**{row['mean']:.4f}**" + (f" ± {row['spread']:.4f}" if row["spread"] else "")
+        if "perplexity" in work.states:
+            loss += f", perplexity {math.exp(row['mean']):.2f}"
+        outcomes = row["outcomes"]
+        bits = outcomes[0]["bits_per_byte"]
+        seconds = sum(o["seconds"] for o in outcomes) / len(outcomes)
+        lines.append(
+            f"| {work.name} | {work.states} | {loss} | {bits:.4f} | "
+            f"{count(outcomes[0]['tokens'])} | {seconds:.0f} | {len(outcomes)} | `{work.command}` |"
+        )
+    return lines
+
+
+def _row(found: dict[str, Any], place: tuple[str, str] | None) -> dict[str, Any] | None:
+    file, name = place or ("", "")
+    rows: list[dict[str, Any]] = found.get(file, {"rows": []})["rows"]
+    return next((row for row in rows if row["name"] == name), None)
+
+
+def _experiment(name: str, values: dict[str, Any]) -> list[str]:
+    machine = values["machine"]
+    lines = [
+        f"`{values['command']}`; {'; '.join(values['facts'][:2])}; {machine['processor']}, "
+        f"{machine['cores']} cores, torch {machine['torch']}.",
+        "",
+    ]
+    lines += [
+        f"![{values['title']}](pictures/{p.name})" for p in sorted(PICTURES.glob(f"{name}.*.svg"))
+    ]
+    heads = ("", "last loss", "best", "nats per byte", "stated", "parameters", "tokens", "time",
+             "what it is")  # fmt: skip
+    lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for row in values["rows"]:
+        outcomes = row["outcomes"]
+        lines.append(
+            f"| {row['name']} | {_loss(row['mean'])}"
+            + (f" ± {row['spread']:.4f}" if row["spread"] else "")
+            + f" | {_loss(row['best'])} | {_loss(row['per_byte'])} | {row['stated'] or ''} | "
+            f"{count(outcomes[0]['parameters'])} | {count(outcomes[0]['tokens'])} | "
+            f"{clock(sum(o['seconds'] for o in outcomes) / len(outcomes))} | {row['about']} |"
+        )
+    levels = ", ".join(f"{word} {level:.4f}" for word, level in values["levels"].items())
+    return [
+        *lines,
+        "",
+        f"Counting: {levels} nats per token.",
+        *[f"\n{r}." for r in values["remarks"]],
+    ]
+
+
+def _loss(value: float | None) -> str:
+    return "diverged" if value is None else f"{value:.4f}"
+
+
+def main() -> None:
+    """Do what the first word says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("collect", "write"))
+    parser.add_argument("folders", nargs="*", type=Path)
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
+        collect(folder)
+    if arguments.what == "write":
+        write()
+
+
+if __name__ == "__main__":
+    main()
