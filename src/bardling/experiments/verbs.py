@@ -28,6 +28,10 @@ LADDER_REMARKS = (
     "a rung that is lower here may only have been trained longer.",
     "Its bigram, 2.88, was not trained to its end: counting pairs gives 2.48.",
 )
+QUICK_LADDER_REMARK = (
+    "From 'scaled' on the budget is a fourteenth of the seed's tokens, too little for a model of "
+    "that size: compare these rungs with each other, and see --full for the seed's."
+)
 QUICK_REMARK = "A small model and a short run, to be seen in minutes; --full is the source's own."
 
 
@@ -67,7 +71,10 @@ def ladder(
         draw=bars,
         data_dir=None if data_dir is None else Path(data_dir),
         listen=listen,
-        remarks=LADDER_REMARKS if kind == "ladder" and corpus == "shakespeare" else (),
+        remarks=(
+            *(LADDER_REMARKS if kind == "ladder" and corpus == "shakespeare" else ()),
+            *((QUICK_LADDER_REMARK,) if kind == "ladder" and not full else ()),
+        ),
     )
 
 

@@ -45,8 +45,8 @@ def bar_chart(
     for label, level in levels.items():
         axes.axhline(level, color=GREY, linestyle="--", linewidth=1, zorder=3)
         axes.annotate(
-            f"{label} {level:.3f}", (len(rows) - 0.4, level), ha="right", va="bottom",
-            color=GREY, fontsize=8,
+            f" {label} {level:.3f}", (1.0, level), xycoords=("axes fraction", "data"), ha="left",
+            va="center", color=GREY, fontsize=8,
         )  # fmt: skip
     shown = [mean for _, mean in known] + [s for _, s in stated] + list(levels.values())
     if shown:
@@ -92,11 +92,14 @@ def curves_chart(rows: Sequence[Row]) -> Figure:
         curve = row.outcomes[0].curve[1:]  # the first is chance
         shade = colours(number / max(1, len(rows) - 1) * 0.9)
         axes.plot([x for x, _ in curve], [y for _, y in curve], label=row.name, color=shade)
-    axes.xaxis.set_major_formatter(lambda value, _: count(value))
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: count(value))
+    axes.xaxis.set_minor_formatter(matplotlib("ticker").NullFormatter())
     axes.set_xlabel("tokens trained on")
     axes.set_ylabel("validation loss, nats per token")
-    axes.legend(frameon=False, labelcolor=GREY, fontsize=8, ncols=1 + len(rows) // 9)
+    axes.legend(
+        frameon=False, labelcolor=GREY, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5)
+    )
     return finished(figure, axes)
 
 

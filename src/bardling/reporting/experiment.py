@@ -13,7 +13,8 @@ from bardling.reporting.page import document
 from bardling.reporting.rows import Row
 
 STYLE = """
-table.rows { font-size: .9rem; } table.rows td:first-child { white-space: nowrap; }
+body { max-width: 62rem; } blockquote { max-width: 46rem; }
+table.rows { font-size: .9rem; } table.rows td:last-child { min-width: 15rem; } table.rows td:first-child { white-space: nowrap; }
 .wide { overflow-x: auto; } .level td { color: var(--soft); }
 """
 DIVERGED = "diverged"
