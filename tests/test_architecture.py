@@ -28,9 +28,13 @@ FREE_OF_TORCH = (
     "bardling.cli.check",
     "bardling.cli.data",
     "bardling.cli.doctor",
+    "bardling.cli.ladder",
     "bardling.cli.presets",
+    "bardling.cli.probe",
     "bardling.cli.report",
     "bardling.cli.runs",
+    "bardling.cli.scale",
+    "bardling.cli.sweep",
 )
 
 
