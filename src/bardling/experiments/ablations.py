@@ -56,7 +56,7 @@ OPTIMIZERS = (
 
 
 def whole_model(corpus: str = "shakespeare") -> RunConfig:
-    """Return the settings that every variation starts from: 0.8M parameters, 2,000 steps."""
+    """Return the settings that every variation starts from: 0.8M parameters, 1,000 steps."""
     return RunConfig(
         data=DataConfig(corpus=corpus),
         model=classic(
@@ -69,7 +69,7 @@ def whole_model(corpus: str = "shakespeare") -> RunConfig:
         ),
         optimizer=AdamW(lr=1e-3),
         training=TrainingConfig(
-            budget="2000steps",
+            budget="1000steps",
             batch_size=32,
             schedule="cosine",
             min_lr_fraction=0.1,
