@@ -15,8 +15,7 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from measured_on import describe_machine
-
+from bardling.experiments.compare import machine_of
 from bardling.reporting.console import clock, count
 from bardling.reporting.rows import Row, read_outcome
 from bardling.run_folder import RunFolder
@@ -70,12 +69,12 @@ SEEDS = (
     rung("multi-head", "2.32", "heads"),
     rung("feed-forward", "2.23", "feed-forward"),
     rung("three blocks", "2.09", "blocks"),
-    rung("scaled, a fourteenth of the tokens", "1.59", "scaled"),
+    rung("scaled, 3M tokens", "1.59", "scaled"),
     Work(
-        "001, scaled",
+        "001, scaled, 16M tokens",
         "1.59",
-        "bardling ladder --full --only scaled --seeds 1",
-        ("ladder-shakespeare-full", "scaled"),
+        "bardling train seed-001 --budget 2000steps",
+        ("seed-001", "seed-001"),
     ),
     story("small", "17.75"),
     story("medium", "10.23"),
@@ -100,8 +99,8 @@ def collect(folder: Path) -> None:
     else:
         outcome = read_outcome(RunFolder(folder))
         row = Row(name=folder.name, about="", outcomes=(outcome,))
-        values = {"command": f"bardling train {folder.name}", "rows": [row.to_json()]}
-    values["machine"] = describe_machine()
+        machine = machine_of(RunFolder(folder))
+        values = {"facts": ["", "", machine], "rows": [row.to_json()]}
     for row in values["rows"]:
         for outcome in row["outcomes"]:
             outcome.pop("curve", None)
@@ -111,7 +110,8 @@ def collect(folder: Path) -> None:
 def write() -> None:
     """Make the section anew."""
     found = {path.stem: json.loads(path.read_text()) for path in sorted(FOUND.glob("*.json"))}
-    parts = ["", *_seeds(found)]
+    machines = dict.fromkeys(m for values in found.values() for m in values["facts"][2:] if m)
+    parts = ["", *_seeds(found), "", f"Computed on {'; '.join(machines)}."]
     for name, values in found.items():
         if "title" in values:
             parts += ["", f"### {values['title']}", "", *_experiment(name, values)]
@@ -128,7 +128,7 @@ def _seeds(found: dict[str, Any]) -> list[str]:
     ]
     for work in SEEDS:
         row = _row(found, work.place)
-        if row is None:
+        if row is None or row["mean"] is None:
             why = work.why or "not yet"
             lines.append(
                 f"| {work.name} | {work.states} | not measured ({why}) | | | | | `{work.command}` |"
@@ -154,16 +154,11 @@ def _row(found: dict[str, Any], place: tuple[str, str] | None) -> dict[str, Any]
 
 
 def _experiment(name: str, values: dict[str, Any]) -> list[str]:
-    machine = values["machine"]
-    lines = [
-        f"`{values['command']}`; {'; '.join(values['facts'][:2])}; {machine['processor']}, "
-        f"{machine['cores']} cores, torch {machine['torch']}.",
-        "",
-    ]
+    lines = [f"`{values['command']}`; {'; '.join(values['facts'])}.", ""]
     lines += [
         f"![{values['title']}](pictures/{p.name})" for p in sorted(PICTURES.glob(f"{name}.*.svg"))
     ]
-    heads = ("", "last loss", "best", "nats per byte", "stated", "parameters", "tokens", "time",
+    heads = ("", "last loss", "best", "bits per byte", "stated", "parameters", "tokens", "time",
              "what it is")  # fmt: skip
     lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in values["rows"]:
@@ -171,7 +166,8 @@ def _experiment(name: str, values: dict[str, Any]) -> list[str]:
         lines.append(
             f"| {row['name']} | {_loss(row['mean'])}"
             + (f" ± {row['spread']:.4f}" if row["spread"] else "")
-            + f" | {_loss(row['best'])} | {_loss(row['per_byte'])} | {row['stated'] or ''} | "
+            + f" | {_loss(row['best'])} | {_loss(outcomes[0]['bits_per_byte'])} | "
+            f"{row['stated'] or ''} | "
             f"{count(outcomes[0]['parameters'])} | {count(outcomes[0]['tokens'])} | "
             f"{clock(sum(o['seconds'] for o in outcomes) / len(outcomes))} | {row['about']} |"
         )

@@ -24,8 +24,8 @@ from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.text.tokenizer import Tokenizer, Unknown
 
 EVALUATION_BATCH = 32  # windows at once
-WRITING_TOKENS = 4_000_000
-"""Training tokens that samples are compared with at most."""
+WRITING_TOKENS, WRITING_CHARACTERS = 1_000_000, 2_000_000
+"""Of the training text, what samples are compared with at most."""
 
 Note = Callable[[str], None]
 
@@ -153,7 +153,9 @@ class Run:
     def estimated_loss(self, *, batches: int = 200, seed: int = 0) -> Estimate:
         """Return the validation loss as random batches tell it, with its standard error."""
         tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
-        return estimate_loss(self.model, tokens, batches=batches, seed=seed)
+        known = known_documents(tokens, self.tokenizer) is not None
+        end = self.tokenizer.end_token if known else None
+        return estimate_loss(self.model, tokens, batches=batches, seed=seed, end_token=end)
 
     def writing(
         self,
@@ -165,7 +167,7 @@ class Run:
     ) -> Writing:
         """Let the model write from nothing, and measure what reading the samples would tell.
 
-        They are compared with the first `WRITING_TOKENS` tokens of the training text.
+        They are compared with the beginning of the training text, up to `WRITING_CHARACTERS`.
         """
         splits = [open_split(self.folder.tokens_path, s, self.tokenizer) for s in SPLITS]
         texts = self.samples(
@@ -174,7 +176,7 @@ class Run:
         stories = None
         if known_documents(splits[1], self.tokenizer) is not None:
             stories = sum(one.reason is None for one in told(texts)) / len(texts)
-        training = self.tokenizer.decode(splits[0][:WRITING_TOKENS])
+        training = self.tokenizer.decode(splits[0][:WRITING_TOKENS])[:WRITING_CHARACTERS]
         return measure_writing(texts, training, stories=stories)
 
     def _measure(self, tokens: Tokens, documents: Documents | None = None) -> Evaluation:

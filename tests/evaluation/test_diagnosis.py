@@ -13,7 +13,7 @@ def log(val, train=None, loss=None):
     train = train or val
     return [
         {"step": s, "val_loss": val(s / 1000), "train_loss": train(s / 1000),
-         "loss": (loss or train)(s / 1000)}
+         "loss": (loss or train)(s / 1000) if s else None}
         for s in STEPS
     ]  # fmt: skip
 

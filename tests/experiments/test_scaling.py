@@ -12,20 +12,21 @@ from bardling.experiments.grids import BUDGETS, CONTEXT, SIZES, base, size_grid,
 from bardling.experiments.power_law import Fit, PowerLaw
 from bardling.experiments.scaling import (
     best_for_seconds,
-    multiplied,
     perplexities,
     points_of,
     token_costs,
 )
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
+from bardling.model.size import count_multiplied
 from bardling.reporting.rows import Outcome, Row
 from bardling.text.bpe import BPETokenizer
+from tiny import write_text
 
 
-def row(seconds=1.0, tokens=1000, loss=2.0):
+def row(seconds=1.0, tokens=1000, loss=2.0, weights=1):
     outcome = Outcome(
-        seed=0, parameters=1, tokens=tokens, seconds=seconds, last=loss, best=loss,
+        seed=0, parameters=1, weights=weights, tokens=tokens, seconds=seconds, last=loss, best=loss,
         bits_per_byte=None,
     )  # fmt: skip
     return Row(name="x", about="", outcomes=(outcome,))
@@ -49,24 +50,20 @@ def test_what_multiplies(tied):
     config = ModelConfig(vocab_size=11, n_embd=12, n_layer=2, tie_embeddings=tied)
     named = dict(GPT(config).named_parameters())
     looked_up = 0 if tied else named["embedding.weight"].numel()
-    assert multiplied(config) == sum(p.numel() for p in named.values()) - looked_up
+    assert count_multiplied(config) == sum(p.numel() for p in named.values()) - looked_up
 
 
 def test_a_run_that_diverged_is_no_point():
-    cases = size_grid(sizes=[(2, 32)], budgets=["1Mtokens", "2Mtokens"])
-    points = points_of(cases, [row(loss=None), row(tokens=7, loss=1.5)])
-    assert points.tolist() == [[multiplied(cases[1].config.model), 7.0, 1.5]]
+    assert points_of([row(loss=None), row(tokens=7, loss=1.5, weights=9)]).tolist() == [[9, 7, 1.5]]
 
 
 def test_seconds_buy_the_size_that_ends_lowest():
     law = PowerLaw(irreducible=0.5, of_size=10.0, of_data=50.0, size_power=0.4, data_power=0.4)
     fit = Fit(law=law, error=0.0, intervals={})
-    cases = size_grid(sizes=[(2, 32), (2, 64), (4, 128)], budgets=["1Mtokens"])
     costs = (1e-9, 0.8)
-    rows = [
-        row(seconds=1000 * costs[0] * multiplied(case.config.model) ** costs[1]) for case in cases
-    ]
-    assert token_costs(cases, rows) == pytest.approx(costs)
+    sizes = (10_000, 50_000, 300_000)
+    rows = [row(seconds=1000 * costs[0] * n ** costs[1], weights=n) for n in sizes]
+    assert token_costs(rows) == pytest.approx(costs)
     weights, loss = best_for_seconds(fit, costs, 60.0)
     for other in (weights / 3, weights * 3):
         assert law.loss(other, 60.0 / (costs[0] * other ** costs[1])) > loss
@@ -94,6 +91,22 @@ def test_a_law_from_runs(tmp_path):
     assert np.isfinite(found.values["law"]["irreducible"])
     assert any("the language leaves" in remark for remark in found.remarks)
     assert (page.parent / "scaling.png").is_file()
+
+
+def test_sizes_are_counted_in_the_runs_own_vocabulary(tmp_path):
+    text = write_text(tmp_path)
+    found, _ = bardling.scale(
+        str(text), sizes=[(1, 32), (2, 32)], name="law", runs_dir=tmp_path,
+        budgets=[f"{n}steps" for n in (1, 2, 3, 4)],
+    )  # fmt: skip
+    run = bardling.load(tmp_path / "law" / "1x32-1steps-seed0")
+    assert found.rows[0].outcomes[0].weights == sum(p.numel() for p in run.model.parameters())
+    assert run.config.model.vocab_size < 100
+
+
+def test_the_same_size_twice_is_refused():
+    with pytest.raises(UsageError, match="'1x32-1M' is there twice"):
+        size_grid(sizes=[(1, 32), (1, 32)], budgets=["1Mtokens"])
 
 
 def test_too_few_runs_say_so_before_anything_is_made(tmp_path):

@@ -368,3 +368,29 @@ def test_adam_steps_in_one_kernel_where_there_is_one(config):
     assert all(g["fused"] for g in build_optimizer(GPT(TINY), config).param_groups)
     elsewhere = build_optimizer(GPT(TINY).to("meta"), config)
     assert not any(g["fused"] for g in elsewhere.param_groups)
+
+
+@pytest.mark.parametrize("decay_vectors", [False, True])
+def test_decay_of_vectors_is_for_who_asks(decay_vectors):
+    model = GPT(ModelConfig(vocab_size=7, n_embd=12, n_layer=1, n_head=2, bias=True))
+    optimizer = build_optimizer(model, AdamW(weight_decay=0.5, lr=0.1, decay_vectors=decay_vectors))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        decays = decay_vectors or parameter.dim() >= 2
+        assert torch.allclose(parameter, before[name] * (0.95 if decays else 1.0)), name
+
+
+def test_an_l2_penalty_goes_through_adam():
+    """It is a part of the gradient, so that Adam's first step is the rate whatever its size."""
+    model = GPT(ModelConfig(vocab_size=7, n_embd=12, n_layer=1, n_head=2, bias=True, init="plain"))
+    optimizer = build_optimizer(model, Adam(weight_decay=0.3, lr=0.1))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        step = 0.1 * before[name].sign() if parameter.dim() >= 2 else 0.0
+        assert torch.allclose(parameter, before[name] - step, atol=1e-4), name

@@ -19,7 +19,7 @@ class LadderArguments(PlaceArguments):
     corpus: tyro.conf.Positional[str] = "shakespeare"
     """A corpus by name, a text file or a folder."""
     full: bool = False
-    """The seed's 5,000 steps and batches, three seeds for every rung: hours on two cores."""
+    """5,000 steps (ours) of the seed's batches, three seeds for every rung: hours on two cores."""
     remove: bool = False
     """Take one part at a time out of a whole model instead."""
     optimizers: bool = False

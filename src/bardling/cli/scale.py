@@ -28,7 +28,7 @@ class ScaleArguments(PlaceArguments):
     budgets: tuple[str, ...] = BUDGETS
     """Budgets in tokens, with commas between them."""
     seed_002: bool = False
-    """Train seed 002's three sizes on equal data instead; the first of the budgets is taken."""
+    """Train seed 002's three sizes on equal data instead, by one budget."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -44,6 +44,10 @@ def run(argv: Sequence[str]) -> int:
         "command": command_of("scale", argv),
     }
     if arguments.seed_002:
+        if len(arguments.budgets) > 1 and arguments.budgets != BUDGETS:
+            raise UsageError("--seed-002 takes one budget for all its sizes")
+        if "--sizes" in words:
+            raise UsageError("--seed-002 has sizes of its own; leave --sizes away")
         given = arguments.budgets != BUDGETS
         budget = arguments.budgets[0] if given else STORY_BUDGET
         found = bardling.story_models(budget, corpus=arguments.corpus, **place)

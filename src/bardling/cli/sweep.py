@@ -1,6 +1,6 @@
 """`bardling sweep PRESET --vary SETTING=VALUES`: any settings over any values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from bardling.cli.options import value_of
 from bardling.cli.settings import SettingsArguments, parse_settings
 from bardling.errors import UsageError
 from bardling.experiments.named_sweeps import NAMED
-from bardling.experiments.sweep import parse_vary
+from bardling.experiments.sweep import parse_vary, plain_name
 from bardling.presets.table import config_for
 from bardling.reporting.screen import Screen
 
@@ -42,7 +42,10 @@ def run(argv: Sequence[str]) -> int:
         config_for(target, value_of("--budget", words)) if task is None else task.config(full=full)
     )
     arguments, config = parse_settings(SweepArguments, base, words, prog=f"bardling sweep {target}")
-    vary = dict(map(parse_vary, arguments.vary))
+    pairs = list(map(parse_vary, arguments.vary))
+    vary = dict(pairs)
+    if len(vary) < len(pairs):
+        raise UsageError("a setting is varied twice; give all its values at once")
     if task is not None and vary:
         raise UsageError(f"{target} says itself what varies; leave --vary away, or name a preset")
     if task is None and (full or not vary):
@@ -50,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
     screen = Screen()
     place: dict[str, Any] = {
         "seeds": arguments.seeds,
-        "name": arguments.name,
+        "name": arguments.name or _default_name(target, vary, full=full),
         "runs_dir": arguments.runs_dir,
         "data_dir": arguments.data_dir,
         "listen": listener(screen),
@@ -63,3 +66,9 @@ def run(argv: Sequence[str]) -> int:
     )
     show(screen, experiment, page)
     return 0
+
+
+def _default_name(target: str, vary: Mapping[str, object], *, full: bool) -> str:
+    """Return the folder of a sweep that is not named."""
+    words = [plain_name(target), *vary, *(["full"] if full else [])]
+    return "-".join(["sweep", *words]).replace("_", "-")

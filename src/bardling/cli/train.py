@@ -17,6 +17,7 @@ from bardling.reporting.console import open_console
 from bardling.reporting.plots import schedule_plot
 from bardling.reporting.screen import Screen, complain, show_text
 from bardling.run_folder import find_run, runs_folder
+from bardling.storage import exists
 from bardling.training.config import steps_of_budget
 
 USAGE = "bardling train CORPUS|PRESET [options], or bardling train --resume RUN|auto"
@@ -42,7 +43,7 @@ class TrainArguments(SettingsArguments):
 
 def run(argv: Sequence[str]) -> int:
     """Parse the options, train, and tell how it goes."""
-    began = time.perf_counter()
+    began, started = time.perf_counter(), time.time()
     words = split_commas(argv, "--keep-at")
     target = words.pop(0) if words and not words[0].startswith("-") else None
     resume, wants_help = value_of("--resume", words), {"-h", "--help"} & set(words)
@@ -81,8 +82,10 @@ def run(argv: Sequence[str]) -> int:
         began=began,
         given=_given(words),
     )
-    if find_spec("matplotlib") is not None:  # a page is of the extra `report`
-        Screen().print(f"  page   {bardling.first_page(trained.folder.path)}")
+    run = trained.folder
+    fresh = not exists(run.path / "report.html") or run.result_path.stat().st_mtime >= started - 1
+    if find_spec("matplotlib") is not None and fresh:  # a page is of the extra `report`
+        Screen().print(f"  page   {bardling.first_page(run.path)}")
     return 0
 
 

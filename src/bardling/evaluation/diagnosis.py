@@ -47,7 +47,7 @@ def diagnose(records: Sequence[Mapping[str, Any]], *, still_falling_rate: bool) 
 
 def _diverged(records: Sequence[Mapping[str, Any]]) -> Reading | None:
     """Look for losses that were not finite, or jumped up and stayed there."""
-    logged = [(r["step"], r["loss"]) for r in records if "loss" in r]
+    logged = [(r["step"], r["loss"]) for r in records if "loss" in r and r["step"] > 0]
     losses = [(step, math.nan if loss is None else float(loss)) for step, loss in logged]
     broken = [step for step, loss in losses if not math.isfinite(loss)]
     if broken:

@@ -28,15 +28,27 @@ class Estimate:
 
 @torch.no_grad()
 def estimate_loss(
-    model: GPT, tokens: Tokens, *, batches: int = 200, batch_size: int = 32, seed: int = 0
+    model: GPT,
+    tokens: Tokens,
+    *,
+    batches: int = 200,
+    batch_size: int = 32,
+    seed: int = 0,
+    end_token: int | None = None,
 ) -> Estimate:
-    """Return the mean loss of random batches (seed 003 takes 200), and its standard error."""
+    """Return the mean loss of random batches (seed 003 takes 200), and its standard error.
+
+    With an `end_token` they begin with a document, as the whole split is read where documents are
+    known; still the last document of a window is cut.
+    """
     windows = Windows(
         tokens=tokens,
         block_size=model.config.block_size,
         batch_size=batch_size,
         seed=seed,
         split="val",
+        order="random" if end_token is None else "documents",
+        end_token=end_token,
     )
     reader = read_by(model, plain_machine())
     losses = []

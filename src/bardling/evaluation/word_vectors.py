@@ -19,19 +19,21 @@ from bardling.model.gpt import GPT
 from bardling.text.tokenizer import Tokenizer
 
 MOST_PLACES = 100  # of each word that are read
-_WORD = re.compile(r"[A-Za-z][A-Za-z'-]*[A-Za-z]|[A-Za-z]")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 
 
 def frequent_words(texts: Iterable[str], count: int, *, least_letters: int = 3) -> list[str]:
-    """Return the words that stand most often in some texts, small letters only."""
+    """Return the words that stand most often in some texts, without those with capitals."""
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(word for word in _WORD.findall(text) if word.islower())
+        counts.update(word for word in _WORD.findall(text) if word == word.lower())
     return [word for word, _ in counts.most_common() if len(word) >= least_letters][:count]
 
 
 def embedded_vectors(model: GPT, tokenizer: Tokenizer, words: Sequence[str]) -> Vectors:
     """Return each word's mean over the rows of its tokens in the table, as after a space."""
+    if not words:
+        return _nothing(model)
     table = model.embedding.weight.detach().double().cpu()
     rows = [
         table[tokenizer.encode(f" {word}", unknown="skip") or [0]].mean(dim=0) for word in words
@@ -72,8 +74,12 @@ def read_vectors(
             break
     known = [word for word in words if seen[word]]
     if not known:
-        return Vectors(words=(), values=np.zeros((0, model.config.n_embd)))
+        return _nothing(model)
     return unit_vectors(known, torch.stack([sums[word] / seen[word] for word in known]).numpy())
+
+
+def _nothing(model: GPT) -> Vectors:
+    return Vectors(words=(), values=np.zeros((0, model.config.n_embd)))
 
 
 def _mean_stream(model: GPT, ids: Tensor) -> Tensor:
@@ -88,6 +94,7 @@ def _mean_stream(model: GPT, ids: Tensor) -> Tensor:
     finally:
         for hook in hooks:
             hook.remove()
+    streams = streams or [model.embedding(ids)[0]]  # a model without blocks
     each = [stream.double().cpu() for stream in streams]
     scaled = [stream / stream.norm(dim=1, keepdim=True).mean() for stream in each]
     return torch.stack(scaled).mean(dim=0)

@@ -25,7 +25,7 @@ REMOVALS = (
     _without("causal-mask", "sees the future: its loss means nothing", attention="unmasked"),
     _without("attention", "no token sees another", attention="none"),
     _without("feed-forward", "attention alone", feedforward="none"),
-    _without("residual", "each sublayer replaces its input", residual=False, init="plain"),
+    _without("residual", "each sublayer replaces its input", residual=False),
     _without("positions", "no token knows its place", position="none"),
     _without("norm", "no normalisation anywhere", norm="none"),
     _without("score-scaling", "scores are not divided by sqrt(d)", attention_scale=False),
@@ -35,9 +35,9 @@ REMOVALS = (
     _without("weight-decay", "nothing pulls towards zero", weight_decay=0.0),
     _without("dropout", "nothing is dropped", dropout=0.0),
     _without("tying", "an output layer of its own", tie_embeddings=False),
-    _without("post-norm", "normalised after the sum, as in 2017", norm_place="after",
-             final_norm=False),
-    _without("sinusoidal", "fixed waves instead of learned places", position="sinusoidal"),
+    _without("post-norm", "normalised after the sum, as in 2017", norm_place="after"),
+    _without("sinusoidal", "fixed waves instead of learned places, larger than first embeddings",
+             position="sinusoidal"),
 )  # fmt: skip
 """What can be taken out, or put in another place."""
 

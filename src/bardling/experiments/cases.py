@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bardling.config import RunConfig
+from bardling.errors import UsageError
 from bardling.reporting.watcher import Watcher
 
 
@@ -45,6 +46,15 @@ class Trial:
     def name(self) -> str:
         """The name of its folder."""
         return f"{self.case.name}-seed{self.config.training.seed}"
+
+
+def without_doubles(cases: list[Case]) -> list[Case]:
+    """Return the cases, or raise `UsageError` where two have one name."""
+    names = [case.name for case in cases]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"'{twice}' is there twice")
+    return cases
 
 
 Listen = Callable[[int, int, Trial], Watcher]

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
-
+from bardling import storage
 from bardling.data.documents import known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.evaluation.standing import BIGRAM, FIT_TOKENS, LONG, ngram_loss
 from bardling.experiments.cases import Case, Listen
 from bardling.experiments.pictures import Draw, bars
 from bardling.experiments.trials import carry_out
-from bardling.machine.device import processor_name
-from bardling.machine.threads import usable_cores
+from bardling.reporting.curves import matplotlib
 from bardling.reporting.experiment import Experiment, write_experiment
 from bardling.reporting.rows import Row, read_outcome
 from bardling.reporting.watcher import Watcher
@@ -36,18 +34,23 @@ def compare(
     data_dir: Path | None = None,
     listen: Listen = nobody,
     remarks: Sequence[str] = (),
+    among: Sequence[Case] = (),
 ) -> tuple[Experiment, Path]:
     """Make what is not made yet, and leave results.json, pictures and report.html in `folder`.
 
-    Returns what was found, and where the page is.
+    Of the cases `among` which these are, those that ended before are shown beside them. Returns
+    what was found, and where the page is. Raises `UsageError` before anything is trained where
+    the pictures could not be drawn.
     """
+    matplotlib("figure")
     rows = carry_out(cases, folder, data_dir=data_dir, listen=listen)
+    cases, rows = _with_earlier(cases, rows, among, folder)
     first = {case.name: RunFolder(folder / case.trials[0].name) for case in cases}
     levels = counted(first[cases[0].name])
     drawn = draw(rows, levels)
     experiment = Experiment(
         title=title,
-        facts=_facts(cases, rows),
+        facts=_facts(cases, rows, folder),
         command=command,
         rows=rows,
         levels=levels,
@@ -59,18 +62,44 @@ def compare(
     return experiment, write_experiment(experiment, folder)
 
 
+def _with_earlier(
+    cases: Sequence[Case], rows: Sequence[Row], among: Sequence[Case], folder: Path
+) -> tuple[list[Case], list[Row]]:
+    """Return the cases and rows with those of `among` whose runs have all ended, in its order."""
+    made = {case.name: (case, row) for case, row in zip(cases, rows, strict=True)}
+    for case in among:
+        runs = [RunFolder(folder / trial.name) for trial in case.trials]
+        if case.name not in made and all(run.result() is not None for run in runs):
+            outcomes = tuple(read_outcome(run) for run in runs)
+            row = Row(name=case.name, about=case.about, outcomes=outcomes, stated=case.stated)
+            made[case.name] = (case, row)
+    order = [case.name for case in among] or list(made)
+    pairs = [made[name] for name in order if name in made]
+    return [case for case, _ in pairs], [row for _, row in pairs]
+
+
 def lay_over(runs: Sequence[RunFolder], folder: Path, *, command: str) -> tuple[Experiment, Path]:
     """Compare runs that are made already, each a row; return what was found and the page."""
-    rows = [Row(name=run.name, about=_recipe(run), outcomes=(read_outcome(run),)) for run in runs]
+    named = _labels(runs)
+    rows = [
+        Row(name=name, about=_recipe(run), outcomes=(read_outcome(run),))
+        for name, run in named.items()
+    ]
     experiment = Experiment(
         title="Runs side by side",
         facts=[f"{len(runs)} runs"],
         command=command,
         rows=rows,
         pictures=bars(rows, {}).pictures,
-        samples={run.name: last_sample(run) for run in runs if last_sample(run)},
+        samples={name: last_sample(run) for name, run in named.items() if last_sample(run)},
     )
     return experiment, write_experiment(experiment, folder)
+
+
+def _labels(runs: Sequence[RunFolder]) -> dict[str, RunFolder]:
+    """Return the runs by name, or by path where names are not enough."""
+    names = [run.name for run in runs]
+    return {run.name if names.count(run.name) == 1 else str(run.path): run for run in runs}
 
 
 def _recipe(run: RunFolder) -> str:
@@ -103,12 +132,28 @@ def last_sample(run: RunFolder) -> str:
     return str(written[-1]) if written else ""
 
 
-def _facts(cases: Sequence[Case], rows: Sequence[Row]) -> list[str]:
+def _facts(cases: Sequence[Case], rows: Sequence[Row], folder: Path) -> list[str]:
     corpora = dict.fromkeys(Path(case.config.data.corpus).name for case in cases)
     n_runs = sum(len(row.outcomes) for row in rows)
     seconds = sum(outcome.seconds for row in rows for outcome in row.outcomes)
+    machines = dict.fromkeys(
+        machine_of(RunFolder(folder / trial.name)) for case in cases for trial in case.trials
+    )
     return [
         ", ".join(corpora),
         f"{n_runs} runs, {seconds / 60:.0f} min of training",
-        f"{processor_name(torch.device('cpu'))}, {usable_cores()} cores, torch {torch.__version__}",
+        *(machine for machine in machines if machine),
     ]
+
+
+def machine_of(run: RunFolder) -> str:
+    """Return what a run says it was computed on, or nothing where its checkpoints are gone."""
+    steps = run.steps()
+    if not steps:
+        return ""
+    state = storage.read_json(run.checkpoint_path(steps[-1]) / "state.json")
+    match state:
+        case {"conditions": {"device": device, "processor": processor, "torch": torch,
+                             "threads": threads, "precision": precision}}:  # fmt: skip
+            return f"{device}, {processor}, {threads} threads, {precision}, torch {torch}"
+    return ""

@@ -9,14 +9,14 @@ from itertools import product
 
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
-from bardling.experiments.cases import Case
+from bardling.experiments.cases import Case, without_doubles
 from bardling.model.families import modern
 from bardling.presets.seeds import STORY_WIDTHS, seed_002
 from bardling.training.config import TrainingConfig, steps_of_budget
 from bardling.training.optimizer_config import Muon
 
-SIZES = ((2, 32), (2, 64), (3, 96), (4, 128), (4, 192))
-"""Layers and widths, by heads of 32 channels: 25 thousand to 1.8 million weights."""
+SIZES = ((2, 32), (2, 64), (3, 96), (4, 128))
+"""Layers and widths, by heads of 32 channels: 43 thousand to 0.9 million weights at 512 tokens."""
 BUDGETS = ("1Mtokens", "2Mtokens", "4Mtokens", "8Mtokens")
 TOKENIZER, CONTEXT = "bpe:512", 448
 """So that embeddings weigh little, and the longest story fits."""
@@ -49,16 +49,18 @@ def size_grid(
 ) -> list[Case]:
     """Return a case for each size and budget."""
     start = base(corpus)
-    return [
-        Case(
-            name=f"{n_layer}x{width}-{budget.removesuffix('tokens')}",
-            about=f"{n_layer} layers, {width} wide, {budget}",
-            config=start.with_overrides(
-                n_layer=n_layer, n_embd=width, n_head=width // 32, budget=budget
-            ),
-        )
-        for (n_layer, width), budget in product(sizes, budgets)
-    ]
+    return without_doubles(
+        [
+            Case(
+                name=f"{n_layer}x{width}-{budget.removesuffix('tokens')}",
+                about=f"{n_layer} layers, {width} wide, {budget}",
+                config=start.with_overrides(
+                    n_layer=n_layer, n_embd=width, n_head=width // 32, budget=budget
+                ),
+            )
+            for (n_layer, width), budget in product(sizes, budgets)
+        ]
+    )
 
 
 def story_sizes(budget: str, corpus: str = STORIES) -> list[Case]:

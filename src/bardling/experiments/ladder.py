@@ -62,7 +62,7 @@ SCALED = (
 
 
 def rungs(corpus: str = "shakespeare", *, full: bool = False) -> list[Case]:
-    """Return all rungs on a corpus, for half an hour or, `full`, with the seed's 5,000 steps.
+    """Return all rungs on a corpus, for half an hour or, `full`, with 5,000 whole batches.
 
     The half hour takes three seeds for the small rungs and one for the others.
     """

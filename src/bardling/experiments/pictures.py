@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bardling.reporting.charts import Figure, bar_chart, heat_map
-from bardling.reporting.rows import Row
+from bardling.reporting.rows import Row, tokenizers_differ
 
 
 class Drawn(NamedTuple):
@@ -21,18 +21,39 @@ Draw = Callable[[Sequence[Row], Mapping[str, float]], Drawn]
 """(rows, losses to compare with) → what is made of them."""
 
 
+class Scale(NamedTuple):
+    """The unit in which rows compare: nats per byte where tokenizers differ, else per token."""
+
+    unit: str
+    differ: bool
+    first: float
+    """Nats per byte over nats per token of the first row, whose tokens levels are counted in."""
+
+    def of(self, row: Row) -> float | None:
+        """Return a row's mean loss."""
+        return row.per_byte if self.differ else row.mean
+
+    def levels(self, levels: Mapping[str, float]) -> dict[str, float]:
+        """Return losses of counting, which are per token of the first row."""
+        return {name: level * self.first for name, level in levels.items()}
+
+
+def scale_of(rows: Sequence[Row]) -> Scale:
+    """Return the unit in which some rows compare."""
+    differ = tokenizers_differ(rows)
+    ratios = [row.ratio for row in rows if row.ratio is not None]
+    return Scale(
+        unit="nats per byte" if differ else "nats per token",
+        differ=differ,
+        first=ratios[0] if differ else 1.0,
+    )
+
+
 def bars(rows: Sequence[Row], levels: Mapping[str, float]) -> Drawn:
-    """Return a bar for each row, in nats per byte where all rows have them.
-
-    That compares tokenizers too; for ASCII by characters it is the loss itself.
-    """
-    everywhere = all(row.per_byte is not None for row in rows if row.mean is not None)
-    label = "validation loss, nats per " + ("byte" if everywhere else "token")
-
-    def value(row: Row) -> float | None:
-        return row.per_byte if everywhere else row.mean
-
-    return Drawn({"chart": bar_chart(rows, levels, value=value, y_label=label)})
+    """Return a bar for each row; what a source states is by characters, as its rows are."""
+    scale = scale_of(rows)
+    label = f"validation loss, {scale.unit}"
+    return Drawn({"chart": bar_chart(rows, scale.levels(levels), value=scale.of, y_label=label)})
 
 
 def grid(
@@ -42,13 +63,15 @@ def grid(
     if len(vary) != 2:
         return bars(rows, levels)
     (y_label, y_values), (x_label, x_values) = vary.items()
-    width = len(x_values)
-    means = [row.mean for row in rows]
+    scale, width = scale_of(rows), len(x_values)
+    means = [scale.of(row) for row in rows]
+    known = ", ".join(f"{name} {level:.3f}" for name, level in scale.levels(levels).items())
     picture = heat_map(
         [means[start : start + width] for start in range(0, len(means), width)],
         [str(value) for value in x_values],
         [str(value) for value in y_values],
         x_label=x_label,
         y_label=y_label,
+        title=f"{scale.unit}; counting: {known}",
     )
     return Drawn({"map": picture})

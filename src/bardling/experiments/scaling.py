@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from bardling.errors import UsageError
 from bardling.experiments.cases import Case
 from bardling.experiments.pictures import Drawn, bars
 from bardling.experiments.power_law import Fit, fit_power_law
-from bardling.model.config import ModelConfig
-from bardling.model.size import count_parameters
 from bardling.reporting.charts import scaling_chart
 from bardling.reporting.console import count
 from bardling.reporting.rows import Row
@@ -25,26 +24,20 @@ STATED_PERPLEXITIES = (17.75, 10.23, 8.08)
 """Seed 002's, of small, medium and large."""
 
 
-def multiplied(config: ModelConfig) -> int:
-    """Return the weights that take part in products."""
-    parameters = count_parameters(config)
-    shared = config.vocab_size * config.n_embd if config.tie_embeddings else 0
-    return parameters.total - parameters.embeddings + shared
-
-
-def points_of(cases: Sequence[Case], rows: Sequence[Row]) -> Float64[np.ndarray, "runs 3"]:
+def points_of(rows: Sequence[Row]) -> Float64[np.ndarray, "runs 3"]:
     """Return weights, tokens and loss of each run that did not diverge."""
     found = [
-        (multiplied(case.config.model), row.tokens, row.mean)
-        for case, row in zip(cases, rows, strict=True)
-        if row.mean is not None
+        (outcome.weights, outcome.tokens, outcome.last)
+        for row in rows
+        for outcome in row.outcomes
+        if outcome.last is not None
     ]
     return np.array(found, dtype=np.float64).reshape(-1, 3)
 
 
-def token_costs(cases: Sequence[Case], rows: Sequence[Row]) -> tuple[float, float]:
+def token_costs(rows: Sequence[Row]) -> tuple[float, float]:
     """Return c and p of seconds per token = c N^p, as these runs took them (least squares)."""
-    weights = np.log([multiplied(case.config.model) for case in cases])
+    weights = np.log([row.outcomes[0].weights for row in rows])
     seconds = np.log([row.seconds / row.tokens for row in rows])
     power, logarithm = np.polyfit(weights, seconds, 1)
     return float(np.exp(logarithm)), float(power)
@@ -97,11 +90,14 @@ def scaled(
     cases: Sequence[Case], folder: Path, rows: Sequence[Row], levels: Mapping[str, float]
 ) -> Drawn:
     """Fit the law of a grid's runs, draw it, and say what follows."""
-    points = points_of(cases, rows)
-    fit = fit_power_law(points)
+    points = points_of(rows)
+    try:
+        fit = fit_power_law(points)
+    except UsageError as error:  # too many of the runs diverged
+        return Drawn({}, [str(error)])
     result = RunFolder(folder / cases[0].trials[0].name).result() or {}
     floor = result.get("last", {}).get("val_floor")
-    remarks, values = findings(fit, token_costs(cases, rows), floor)
+    remarks, values = findings(fit, token_costs(rows), floor)
     known = levels if floor is None else {**levels, "floor": floor}
     runs = [(float(n), float(d), float(loss)) for n, d, loss in points]
     least = fit.law.irreducible if floor is None else floor

@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from itertools import product
 from typing import Any
 
 from bardling.config import RunConfig
 from bardling.errors import ConfigError, UsageError
-from bardling.experiments.cases import Case
+from bardling.experiments.cases import Case, without_doubles
 
 Values = Sequence[Any]
+LONGEST_NAME = 70  # so that a seed still fits behind it
 
 
 def parse_vary(word: str) -> tuple[str, list[Any]]:
@@ -46,33 +48,43 @@ def cases_at(
     config: RunConfig, points: Sequence[Mapping[str, Any]], *, n_seeds: int = 1
 ) -> list[Case]:
     """Return a case for each of some points, which are settings by their own names."""
-    cases = [
-        Case(
-            name=_plain("-".join(f"{name}-{value}" for name, value in point.items())),
-            about=", ".join(f"{name} {value}" for name, value in point.items()),
-            config=_at(config, point),
-            n_seeds=n_seeds,
-        )
-        for point in points
-    ]
-    names = [case.name for case in cases]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"'{twice}' is there twice")
-    return cases
+    return without_doubles(
+        [
+            Case(
+                name=plain_name("-".join(f"{name}-{value}" for name, value in point.items())),
+                about=", ".join(f"{name} {value}" for name, value in point.items()),
+                config=_at(config, point),
+                n_seeds=n_seeds,
+            )
+            for point in points
+        ]
+    )
 
 
 def _at(config: RunConfig, point: Mapping[str, Any]) -> RunConfig:
     """Return the config at a point; `none` is a word where a setting has it, and else nothing."""
-    config = config.with_overrides(keep_last=1)
+    return config.with_overrides(
+        keep_last=1, **{name: _meant(config, name, value) for name, value in point.items()}
+    )
+
+
+def _meant(config: RunConfig, name: str, value: Any) -> Any:
+    if value != "none":
+        return value
     try:
-        return config.with_overrides(**point)
+        config.with_overrides(**{name: value})
     except ConfigError:
-        if "none" not in point.values():
-            raise
-    return config.with_overrides(**{k: None if v == "none" else v for k, v in point.items()})
+        return None
+    return value
 
 
-def _plain(name: str) -> str:
-    """Return a name that a folder can have."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", name)
+def plain_name(word: str, *, always: bool = False) -> str:
+    """Return a name that a folder can have, with a hash where it had to be cut or changed much.
+
+    A path gives the name of its file; `always` has the hash in any case.
+    """
+    end = re.sub(r"[^A-Za-z0-9.-]+", "-", word.rstrip("/").rpartition("/")[2]).strip("-.")
+    plain = end.removesuffix(".txt")
+    if word.isascii() and len(plain) <= LONGEST_NAME and plain and not always:
+        return plain
+    return f"{plain[:LONGEST_NAME]}-{sha256(word.encode()).hexdigest()[:6]}".strip("-")

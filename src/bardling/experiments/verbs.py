@@ -16,7 +16,8 @@ from bardling.experiments.named_sweeps import NAMED, named_cases
 from bardling.experiments.pictures import bars, grid
 from bardling.experiments.power_law import require_runs
 from bardling.experiments.scaling import perplexities, scaled
-from bardling.experiments.sweep import combinations
+from bardling.experiments.sweep import combinations, plain_name
+from bardling.extras import optional
 from bardling.presets.table import config_for
 from bardling.reporting.experiment import Experiment
 from bardling.run_folder import find_run, runs_folder
@@ -29,8 +30,8 @@ LADDER_REMARKS = (
     "Its bigram, 2.88, was not trained to its end: counting pairs gives 2.48.",
 )
 QUICK_LADDER_REMARK = (
-    "From 'scaled' on the budget is a fourteenth of the seed's tokens, too little for a model of "
-    "that size: compare these rungs with each other, and see --full for the seed's."
+    "From 'scaled' on 3.1M tokens are too few for a model of that size: compare these rungs with "
+    "each other; --full gives them 41M."
 )
 QUICK_REMARK = "A small model and a short run, to be seen in minutes; --full is the source's own."
 
@@ -61,10 +62,15 @@ def ladder(
     if kind != "ladder" and kind not in VARIATIONS:
         raise UsageError(f"'{kind}' is no ladder; there are ladder, {', '.join(VARIATIONS)}")
     every = rungs(corpus, full=full) if kind == "ladder" else ablations(VARIATIONS[kind], corpus)
-    stem = Path(corpus.partition(":")[0]).stem
+    if full and kind != "ladder":
+        raise UsageError(f"--full is for the ladder; give the {kind} another --budget")
+    stem = plain_name(corpus)
     default = f"{kind}-{stem}" + ("-full" if full else "")
+    every = [case.changed(n_seeds=seeds, budget=budget) for case in every]
+    cases = chosen(every, only)
+    quick = kind == "ladder" and not (full or budget) and any(c.name == "scaled" for c in cases)
     return compare(
-        [case.changed(n_seeds=seeds, budget=budget) for case in chosen(every, only)],
+        cases,
         _folder(runs_dir, name or default),
         title=f"{kind} on {stem}",
         command=command,
@@ -73,8 +79,9 @@ def ladder(
         listen=listen,
         remarks=(
             *(LADDER_REMARKS if kind == "ladder" and corpus == "shakespeare" else ()),
-            *((QUICK_LADDER_REMARK,) if kind == "ladder" and not full else ()),
+            *((QUICK_LADDER_REMARK,) if quick else ()),
         ),
+        among=every,
     )
 
 
@@ -96,8 +103,9 @@ def sweep(
     """
     if not vary:
         raise UsageError("nothing varies; name a setting and its values")
+    target = config if isinstance(config, str) else config.data.corpus
     config = config_for(config) if isinstance(config, str) else config
-    names = "-".join(vary).replace("_", "-")
+    names = plain_name("-".join((target, *vary)).replace("_", "-"))
     return compare(
         combinations(config, vary, n_seeds=_at_least_one(seeds)),
         _folder(runs_dir, name or f"sweep-{names}"),
@@ -167,7 +175,8 @@ def scale(
     """
     require_runs(len(sizes) * len(budgets), len(set(sizes)), len(set(budgets)))
     cases = size_grid(corpus, sizes=sizes, budgets=budgets)
-    stem = Path(corpus.partition(":")[0]).stem
+    optional("scipy.optimize", "science", "a power law")
+    stem = plain_name(corpus)
     folder = _folder(runs_dir, name or f"scale-{stem}")
     return compare(
         cases,
@@ -211,8 +220,8 @@ def side_by_side(
     """Lay several runs over each other; return what was found and where the page is."""
     home = runs_folder(None if runs_dir is None else Path(runs_dir))
     runs = [find_run(folder, home) for folder in folders]
-    name = "-".join(["side", "by", "side", *(run.name for run in runs)])[:100]
-    return lay_over(runs, home / name, command=command)
+    paths = plain_name("-".join(str(run.path.absolute()) for run in runs), always=True)
+    return lay_over(runs, home / f"side-by-side-{paths}", command=command)
 
 
 def _folder(runs_dir: str | Path | None, name: str) -> Path:

@@ -66,6 +66,13 @@ def count_parameters(config: ModelConfig) -> Parameters:
     )
 
 
+def count_multiplied(config: ModelConfig) -> int:
+    """Return the weights that take part in products: tables that are only looked up do not."""
+    parameters = count_parameters(config)
+    shared = config.vocab_size * config.n_embd if config.tie_embeddings else 0
+    return parameters.total - parameters.embeddings + shared
+
+
 def hidden_shapes(config: ModelConfig) -> list[tuple[int, int]]:
     """Return the shapes, (out, in), of one block's matrices, which Muon moves."""
     width, inner = config.n_embd, config.feedforward_width

@@ -10,7 +10,7 @@ from typing import Any
 
 from bardling.reporting.console import count
 from bardling.reporting.curves import COLOURS, GREY, matplotlib, paint, svg_element
-from bardling.reporting.rows import Row
+from bardling.reporting.rows import Row, tokenizers_differ
 
 BAR, STATED = COLOURS[0], COLOURS[1]
 Figure = Any
@@ -30,6 +30,11 @@ def bar_chart(
     means = [value(row) for row in rows]
     known = [(place, mean) for place, mean in enumerate(means) if mean is not None]
     axes.bar([p for p, _ in known], [m for _, m in known], color=BAR, width=0.62, zorder=2)
+    for place, row in enumerate(rows):
+        if len(row.losses) > 1 and row.mean:
+            ratio = (means[place] or 0.0) / row.mean
+            dots = [loss * ratio for loss in row.losses]
+            axes.scatter([place] * len(dots), dots, s=7, color="black", zorder=5)
     for place, mean in known:
         axes.annotate(
             f"{mean:.2f}", (place, mean), ha="center", va="bottom", color=GREY, fontsize=8,
@@ -64,6 +69,7 @@ def heat_map(
     *,
     x_label: str,
     y_label: str,
+    title: str = "",
 ) -> Figure:
     """Return a square of colours with their numbers, the lowest the darkest."""
     figure = matplotlib("figure").Figure(figsize=(1.1 * len(columns) + 2, 0.75 * len(rows) + 1.6))
@@ -76,6 +82,7 @@ def heat_map(
             shown = "-" if value is None else f"{value:.3f}"
             colour = "white" if light else "black"
             axes.text(x, y, shown, ha="center", va="center", color=colour, fontsize=9)
+    axes.set_title(title, fontsize=9, color=GREY)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel(x_label)
@@ -83,20 +90,32 @@ def heat_map(
     return finished(figure, axes)
 
 
-def curves_chart(rows: Sequence[Row]) -> Figure:
-    """Return the validation losses of each row's first seed over tokens, laid over each other."""
+def curves_chart(rows: Sequence[Row], levels: Mapping[str, float]) -> Figure:
+    """Return the validation losses of each row's first seed over tokens, laid over each other.
+
+    They are per byte where tokenizers differ; `levels` are per token of the first row.
+    """
+    differ = tokenizers_differ(rows)
     figure = matplotlib("figure").Figure(figsize=(8, 4.4))
     axes = figure.subplots()
     colours = matplotlib().colormaps["viridis"]
     for number, row in enumerate(rows):
         curve = row.outcomes[0].curve[1:]  # the first is chance
+        ratio = (row.ratio or 1.0) if differ else 1.0
         shade = colours(number / max(1, len(rows) - 1) * 0.9)
-        axes.plot([x for x, _ in curve], [y for _, y in curve], label=row.name, color=shade)
+        axes.plot([x for x, _ in curve], [y * ratio for _, y in curve], label=row.name, color=shade)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: count(value))
     axes.xaxis.set_minor_formatter(matplotlib("ticker").NullFormatter())
     axes.set_xlabel("tokens trained on")
-    axes.set_ylabel("validation loss, nats per token")
+    axes.set_ylabel("validation loss, nats per " + ("byte" if differ else "token"))
+    first = next((row.ratio for row in rows if row.ratio is not None), 1.0) if differ else 1.0
+    for label, level in levels.items():
+        axes.axhline(level * first, color=GREY, linestyle="--", linewidth=1)
+        axes.annotate(
+            label, (0.0, level * first), xycoords=("axes fraction", "data"), va="bottom",
+            color=GREY, fontsize=8,
+        )  # fmt: skip
     axes.legend(
         frameon=False, labelcolor=GREY, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5)
     )

@@ -14,10 +14,10 @@ from bardling.reporting.rows import Row
 
 STYLE = """
 body { max-width: 62rem; } blockquote { max-width: 46rem; }
-table.rows { font-size: .9rem; } table.rows td:last-child { min-width: 15rem; } table.rows td:first-child { white-space: nowrap; }
+table.rows { font-size: .9rem; } table.rows td:last-child { min-width: 15rem; }
+table.rows td:first-child { white-space: nowrap; }
 .wide { overflow-x: auto; } .level td { color: var(--soft); }
 """
-DIVERGED = "diverged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Experiment:
 def loss_cell(row: Row) -> str:
     """Return a row's mean loss and its spread over seeds."""
     if row.mean is None:
-        return DIVERGED
+        return row.state
     spread = "" if row.spread is None else f" ± {row.spread:.4f}"
     return f"{nats(row.mean)}{spread}"
 
@@ -52,27 +52,19 @@ def loss_cell(row: Row) -> str:
 def table_of(experiment: Experiment) -> tuple[list[str], list[list[str]]]:
     """Return the heads and the cells of the table that screen and page show."""
     stated = any(row.stated is not None for row in experiment.rows)
-    bytes_differ = len({round(_ratio(row), 3) for row in experiment.rows}) > 1
-    heads = ["", "last loss", "best", *(["stated"] if stated else []),
-             *(["nats per byte"] if bytes_differ else []),
+    heads = ["", "last loss", "best", *(["stated"] if stated else []), "bits per byte",
              "parameters", "tokens", "seeds", "time", "what it is"]  # fmt: skip
     cells = []
     for row in experiment.rows:
         best = "" if row.best is None else nats(row.best)
-        per_byte = "" if row.per_byte is None else nats(row.per_byte)
+        per_byte = "" if row.bits_per_byte is None else nats(row.bits_per_byte)
         cells.append(
             [row.name, loss_cell(row), best,
              *(["" if row.stated is None else f"{row.stated:.2f}"] if stated else []),
-             *([per_byte] if bytes_differ else []),
-             count(row.parameters), count(row.tokens), str(len(row.outcomes)),
+             per_byte, count(row.parameters), count(row.tokens), str(len(row.outcomes)),
              clock(row.seconds), row.about]
         )  # fmt: skip
     return heads, cells
-
-
-def _ratio(row: Row) -> float:
-    """Return nats per byte over nats per token: other tokenizers have another."""
-    return 0.0 if row.mean is None or row.per_byte is None else row.per_byte / row.mean
 
 
 def write_experiment(experiment: Experiment, folder: Path) -> Path:
@@ -104,7 +96,7 @@ def _page(experiment: Experiment, pictures: Sequence[str]) -> str:
         _table(experiment),
         *(f'<p class="facts">{escape(remark)}</p>' for remark in experiment.remarks),
         "<h2>How the losses fell</h2>",
-        f"<figure>{svg(curves_chart(experiment.rows))}</figure>",
+        f"<figure>{svg(curves_chart(experiment.rows, experiment.levels))}</figure>",
     ]
     if experiment.samples:
         parts.append("<h2>What each wrote at its end</h2>")

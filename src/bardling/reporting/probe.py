@@ -103,16 +103,15 @@ def _first_batch(tokens: Tokens, block_size: int) -> Int64[Tensor, "batch time"]
 
 
 def some_texts(tokens: Tokens, tokenizer: Tokenizer, block_size: int) -> Iterator[str]:
-    """Yield the documents at the beginning of some tokens, or windows where there are none."""
+    """Yield the documents at the beginning of some tokens, in pieces that fit into the context."""
     ids = tokens[:READ_TOKENS]
     end = tokenizer.end_token
-    if end is None:
-        for start in range(0, len(ids), block_size):
-            yield tokenizer.decode(ids[start : start + block_size])
-        return
+    ends = [] if end is None else (ids == end).nonzero()[0].tolist()
     first = 0
-    for last in (ids == end).nonzero()[0].tolist():
-        yield tokenizer.decode(ids[first:last])
+    for last in (*ends, len(ids)):
+        for start in range(first, last, block_size):
+            text = tokenizer.decode(ids[start : min(start + block_size, last)])
+            yield text if start == first else text.partition(" ")[2]  # from a whole word on
         first = last + 1
 
 

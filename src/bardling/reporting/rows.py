@@ -4,10 +4,12 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
-from bardling.model.size import count_parameters
+from bardling.model.size import count_multiplied, count_parameters
 from bardling.run_folder import RunFolder
+
+State = Literal["ended", "diverged", "not ended"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +18,8 @@ class Outcome:
 
     seed: int
     parameters: int
+    weights: int
+    """Those of the parameters that take part in products."""
     tokens: int
     """Tokens trained on."""
     seconds: float
@@ -27,6 +31,7 @@ class Outcome:
     """Of the last step."""
     curve: tuple[tuple[int, float], ...] = ()
     """(tokens, validation loss) of each validation."""
+    state: State = "ended"
 
     @property
     def per_byte(self) -> float | None:
@@ -71,6 +76,22 @@ class Row:
         return _mean([outcome.per_byte for outcome in self.outcomes])
 
     @property
+    def ratio(self) -> float | None:
+        """Nats per byte over nats per token, which tokenizers differ in."""
+        return None if self.mean is None or self.per_byte is None else self.per_byte / self.mean
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """The mean of the last losses in bits per byte."""
+        return _mean([outcome.bits_per_byte for outcome in self.outcomes])
+
+    @property
+    def state(self) -> State:
+        """How the run that got least far ended."""
+        found = {outcome.state for outcome in self.outcomes}
+        return "diverged" if "diverged" in found else "not ended" if found - {"ended"} else "ended"
+
+    @property
     def seconds(self) -> float:
         """Mean seconds of training."""
         return statistics.fmean(outcome.seconds for outcome in self.outcomes)
@@ -91,6 +112,11 @@ class Row:
         return {**asdict(self), **means}
 
 
+def tokenizers_differ(rows: Sequence[Row]) -> bool:
+    """Tell whether the losses of rows are per tokens of different lengths."""
+    return len({round(row.ratio, 3) for row in rows if row.ratio is not None}) > 1
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known and len(known) == len(values) else None
@@ -102,13 +128,17 @@ def read_outcome(run: RunFolder) -> Outcome:
     newest: dict[str, Any] = records[-1] if records else {"tokens": 0, "seconds": 0.0}
     ended = newest if result is None else result
     last, best = ({}, {}) if result is None else (result["last"], result["best"])
+    broken = result is None and bool(newest["tokens"]) and newest.get("loss") is None
+    state: State = "diverged" if broken else "not ended" if result is None else "ended"
     return Outcome(
         seed=config.training.seed,
         parameters=count_parameters(config.model).total,
+        weights=count_multiplied(config.model),
         tokens=ended["tokens"],
         seconds=ended["seconds"],
         last=last.get("val_loss"),
         best=best.get("val_loss"),
         bits_per_byte=last.get("val_bits_per_byte"),
         curve=tuple((r["tokens"], r["val_loss"]) for r in records if r.get("val_loss") is not None),
+        state=state,
     )
