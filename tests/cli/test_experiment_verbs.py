@@ -86,8 +86,9 @@ def test_a_run_has_a_page_at_once_and_several_lie_over_each_other(cli, text, tmp
         assert "bardling report " in page.read_text()
     done = cli("report", "one", "two")
     assert done.code == 0, done.err
-    html = (tmp_path / "runs/side-by-side-one-two/report.html").read_text()
-    assert "one" in html and "two" in html
+    (page,) = (tmp_path / "runs").glob("side-by-side-*/report.html")
+    assert ">one<" in page.read_text() and ">two<" in page.read_text()
+    assert "divergence" not in (tmp_path / "runs/one/report.html").read_text()
     done = cli("probe", "one", "--words", "12,34")
     assert done.code == 0 and "probe.html" in done.out, done.err
     done = cli("evaluate", "one", "--samples", 2, "--batches", 3)

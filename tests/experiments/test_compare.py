@@ -10,8 +10,10 @@ import bardling
 from bardling.errors import Interrupted, UsageError
 from bardling.experiments.cases import Case
 from bardling.experiments.compare import compare
-from bardling.experiments.pictures import bars
+from bardling.experiments.pictures import bars, scale_of
 from bardling.reporting.experiment import table_of
+from bardling.reporting.rows import read_outcome
+from bardling.run_folder import RunFolder
 from tiny import Listener, tiny_config, write_text
 
 
@@ -112,15 +114,48 @@ def test_a_run_that_diverges_is_a_row(text, tmp_path):
 
 def test_the_table_has_the_columns_that_say_something(text, tmp_path):
     heads, cells = table_of(made(text, tmp_path / "e")[0])
-    assert "stated" in heads and "nats per byte" not in heads
+    assert "stated" in heads and "bits per byte" in heads
     assert all(len(row) == len(heads) for row in cells)
-    other, _ = compare(
-        [*cases(text)[1:], Case(name="pairs", about="", config=cases(text)[1].config.with_overrides(
-            tokenizer="bpe:300"))],
-        tmp_path / "f", title="", command="", draw=bars,
-    )  # fmt: skip
-    heads, _ = table_of(other)
-    assert "nats per byte" in heads and "stated" not in heads
+
+
+def test_rows_of_two_tokenizers_compare_by_the_byte(text, tmp_path):
+    plain = cases(text)[1]
+    pairs = Case(name="pairs", about="", config=plain.config.with_overrides(tokenizer="bpe:300"))
+    drawn = {}
+
+    def draw(rows, levels):
+        drawn["scale"], drawn["levels"] = scale_of(rows), levels
+        return bars(rows, levels)
+
+    found, _ = compare([pairs, plain], tmp_path / "f", title="", command="", draw=draw)
+    one, other = found.rows
+    scale = drawn["scale"]
+    assert scale.unit == "nats per byte" and one.ratio < 0.9 and other.ratio == pytest.approx(1.0)
+    assert scale.of(one) == pytest.approx(one.mean * one.ratio)
+    assert scale.levels({"x": 2.0})["x"] == pytest.approx(2.0 * one.ratio)
+    assert scale_of([other]).unit == "nats per token"
+    assert scale_of([other]).levels({"x": 2.0}) == {"x": 2.0}
+
+
+def test_a_part_of_an_experiment_leaves_the_rest_in_its_page(text, tmp_path):
+    every = cases(text)
+    made(text, tmp_path / "e")
+    found, _ = compare(every[1:], tmp_path / "e", title="", command="", draw=bars, among=every)
+    assert [row.name for row in found.rows] == ["narrow", "wide"]
+    alone, _ = compare(every[1:], tmp_path / "g", title="", command="", draw=bars, among=every)
+    assert [row.name for row in alone.rows] == ["wide"]
+
+
+def test_a_run_that_goes_on_still_is_not_called_diverged(text, tmp_path):
+    class Stops(Listener):
+        def stepped(self, result, tokens_per_second):
+            if result.step == 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, Interrupted)):
+        made(text, tmp_path / "e", Ears(Stops))
+    outcome = read_outcome(RunFolder(tmp_path / "e" / "narrow-seed0"))
+    assert (outcome.state, outcome.last) == ("not ended", None)
 
 
 def test_the_verbs_as_functions(text, tmp_path):

@@ -11,7 +11,7 @@ from bardling.reporting.rows import Outcome, Row
 def row(name, *losses, stated=None):
     outcomes = tuple(
         Outcome(
-            seed=seed, parameters=10, tokens=100, seconds=1.0, last=loss, best=loss,
+            seed=seed, parameters=10, weights=9, tokens=100, seconds=1.0, last=loss, best=loss,
             bits_per_byte=None, curve=((0, 4.0), (50, 3.0), (100, 2.0)),
         )
         for seed, loss in enumerate(losses)
@@ -25,7 +25,7 @@ ROWS = [row("low", 2.0, 2.1, stated=2.5), row("high", 3.25), row("gone", None)]
 def figures():
     yield bar_chart(ROWS, {"7-grams": 1.5}, value=lambda one: one.mean, y_label="loss")
     yield heat_map([[1.0, None], [3.0, 2.0]], ["a", "b"], ["c", "d"], x_label="x", y_label="y")
-    yield curves_chart(ROWS)
+    yield curves_chart(ROWS, {"7-grams": 1.5})
     runs = [(n, d, 1 + 5 / n + 9 / d) for n in (10.0, 100.0) for d in (20.0, 200.0)]
     yield scaling_chart(runs, lambda n, d: 1 + 5 / n + 9 / d, {"floor": 1.0, "2-grams": 1.4},
                         least=1.0)  # fmt: skip

@@ -53,3 +53,23 @@ def test_stories_are_asked_their_analogies(told_run):
 def test_it_is_the_same_every_time(told_run):
     first = bardling.probe(told_run).path.read_bytes()
     assert bardling.probe(told_run).path.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("content", "settings"),
+    [
+        ("дом лес река\n" * 60, {}),
+        ("123 456 789\n" * 60, {}),
+        ("one two three\n" * 60, {"n_layer": 0}),
+        ("one two three " * 200, {"tokenizer": "bpe:260"}),
+    ],
+    ids=["cyrillic", "no words", "no blocks", "one long document"],
+)
+def test_texts_and_models_of_other_kinds(tmp_path, content, settings):
+    path = tmp_path / "text.txt"
+    path.write_text(content)
+    config = tiny_config(path, budget="2steps", **settings)
+    run = bardling.train_config(config, name="odd", runs_dir=tmp_path).folder.path
+    done = bardling.probe(run)
+    assert done.path.is_file()
+    assert bool(done.vectors["reading"].words) == ("123" not in content)

@@ -50,6 +50,8 @@ def read_vectors(
     Words that stand nowhere are left out. Of every text the beginning is read that fits into the
     context, and of every word at most `MOST_PLACES` places.
     """
+    if not words:
+        return _nothing(model)
     pattern = re.compile(
         rf"\b(?:{'|'.join(sorted(map(re.escape, words), key=len, reverse=True))})\b"
     )
