@@ -1,6 +1,7 @@
 """`bardling train --optimizer`: the word chooses the optimizer, its options set its numbers."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,13 @@ MUON = ("--optimizer", "muon")
 def optimizer_of(cli, monkeypatch):
     """Return the optimizer with which `bardling train seed-001` would train."""
     given = []
-    monkeypatch.setattr(bardling, "train_config", lambda config, **_: given.append(config))
+
+    def train_config(config, **_):
+        given.append(config)
+        return SimpleNamespace(folder=None)
+
+    monkeypatch.setattr(bardling, "train_config", train_config)
+    monkeypatch.setattr(train_verb, "leave_page", lambda run, *, since: None)
 
     def call(*words: object):
         done = cli("train", "seed-001", *words)

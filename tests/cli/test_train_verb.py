@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -43,7 +44,8 @@ def test_a_run_from_a_text_file_and_what_it_says(train, runs, text):
     assert [line.split()[1] for line in lines if line.startswith("step")] == [
         *("0/4", "1/4", "2/4", "3/4", "4/4")
     ]
-    assert lines[-2] == f"  next   bardling generate {run.path}"
+    assert lines[-3] == f"  next   bardling generate {run.path}"
+    assert lines[-1] == f"  page   {run.path / 'report.html'}"
     bits = f"{result['best']['val_loss'] / math.log(2):.4f} bits per byte"
     assert f"{result['best']['val_loss']:.4f}  {bits}  (step {result['best']['step']})" in done.out
     for name in ("config.json", "tokenizer.json", "metrics.jsonl", "samples.md", "checkpoints"):
@@ -66,12 +68,14 @@ def test_the_time_of_a_budget_runs_from_the_start_of_the_command(train, monkeypa
 
     def train_config(config, *, began, **_):
         heard.append(("began", began))
+        return SimpleNamespace(folder=None)
 
     def parse_settings(*words, real=train_module.parse_settings, **named):
         heard.append(("parsing", time.perf_counter()))
         return real(*words, **named)
 
     monkeypatch.setattr(bardling, "train_config", train_config)
+    monkeypatch.setattr(train_module, "leave_page", lambda run, *, since: None)
     monkeypatch.setattr(train_module, "parse_settings", parse_settings)
     start = time.perf_counter()
     assert train("--budget", "60s").code == 0

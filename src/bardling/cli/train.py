@@ -16,8 +16,7 @@ from bardling.presets.table import config_for
 from bardling.reporting.console import open_console
 from bardling.reporting.plots import schedule_plot
 from bardling.reporting.screen import Screen, complain, show_text
-from bardling.run_folder import find_run, runs_folder
-from bardling.storage import exists
+from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.training.config import steps_of_budget
 
 USAGE = "bardling train CORPUS|PRESET [options], or bardling train --resume RUN|auto"
@@ -82,11 +81,15 @@ def run(argv: Sequence[str]) -> int:
         began=began,
         given=_given(words),
     )
-    run = trained.folder
-    fresh = not exists(run.path / "report.html") or run.result_path.stat().st_mtime >= started - 1
-    if find_spec("matplotlib") is not None and fresh:  # a page is of the extra `report`
-        Screen().print(f"  page   {bardling.first_page(run.path)}")
+    leave_page(trained.folder, since=started)
     return 0
+
+
+def leave_page(run: RunFolder, *, since: float) -> None:
+    """Leave the page of a run that has ended since then, where it can be drawn, and say so."""
+    ended = run.result_path.stat().st_mtime >= since
+    if ended and find_spec("matplotlib") is not None:  # a page is of the extra `report`
+        Screen().print(f"  page   {bardling.first_page(run.path)}")
 
 
 def _given(words: Sequence[str]) -> frozenset[str]:
