@@ -18,7 +18,14 @@ from bardling.training.objective import next_token_loss
 
 SIZES = {"vocab_size": 37, "block_size": 24, "n_layer": 2, "n_head": 4, "n_embd": 40}
 ROWS = 3
-GENERATOR = torch.Generator().manual_seed(0)
+GENERATOR = torch.Generator()
+
+
+@pytest.fixture(autouse=True)
+def from_the_beginning():
+    """Draw the same numbers whichever tests ran before."""
+    GENERATOR.manual_seed(0)
+
 
 MODELS = {
     "modern": modern(**SIZES),
