@@ -63,7 +63,8 @@ def test_seconds_buy_the_size_that_ends_lowest():
     costs = (1e-9, 0.8)
     sizes = (10_000, 50_000, 300_000)
     rows = [row(seconds=1000 * costs[0] * n ** costs[1], weights=n) for n in sizes]
-    assert token_costs(rows) == pytest.approx(costs)
+    disturbed = row(seconds=99.0, weights=sizes[1])
+    assert token_costs([*rows, disturbed]) == pytest.approx(costs)
     weights, loss = best_for_seconds(fit, costs, 60.0)
     for other in (weights / 3, weights * 3):
         assert law.loss(other, 60.0 / (costs[0] * other ** costs[1])) > loss

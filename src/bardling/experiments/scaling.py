@@ -36,10 +36,15 @@ def points_of(rows: Sequence[Row]) -> Float64[np.ndarray, "runs 3"]:
 
 
 def token_costs(rows: Sequence[Row]) -> tuple[float, float]:
-    """Return c and p of seconds per token = c N^p, as these runs took them (least squares)."""
-    weights = np.log([row.outcomes[0].weights for row in rows])
-    seconds = np.log([row.seconds / row.tokens for row in rows])
-    power, logarithm = np.polyfit(weights, seconds, 1)
+    """Return c and p of seconds per token = c N^p, by the quickest run of each size.
+
+    Other work on the machine only makes runs longer.
+    """
+    quickest: dict[int, float] = {}
+    for row in rows:
+        weights, each = row.outcomes[0].weights, row.seconds / row.tokens
+        quickest[weights] = min(each, quickest.get(weights, math.inf))
+    power, logarithm = np.polyfit(np.log(list(quickest)), np.log(list(quickest.values())), 1)
     return float(np.exp(logarithm)), float(power)
 
 
