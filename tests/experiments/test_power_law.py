@@ -52,3 +52,10 @@ def test_too_little_tells_no_law():
         fit_power_law(runs()[:7])
     with pytest.raises(UsageError, match="of 1 sizes and 4 budgets"):
         fit_power_law(np.array([(1e4, d, 2.0) for d in (1e6, 2e6, 3e6, 4e6)] * 2))
+
+
+def test_a_known_floor_is_held():
+    held = fit_power_law(runs(), irreducible=0.8).law
+    assert held.irreducible == pytest.approx(0.8)
+    assert held.size_power < LAW.size_power or held.data_power < LAW.data_power
+    assert fit_power_law(runs(), irreducible=0.9).law.of_size == pytest.approx(12.0, rel=0.02)

@@ -68,17 +68,17 @@ class Fit:
     """The middle 90 % of each number over runs drawn anew."""
 
 
-def fit_power_law(points: Points, *, seed: int = 0) -> Fit:
-    """Return the fit to runs, each (parameters, tokens, loss).
+def fit_power_law(points: Points, *, seed: int = 0, irreducible: float | None = None) -> Fit:
+    """Return the fit to runs, each (parameters, tokens, loss), with E held where it is known.
 
     Raises `UsageError` for fewer than `LEAST_RUNS` runs, or where all have one size or one budget.
     """
     sizes, budgets = (len(set(column)) for column in points[:, :2].T)
     require_runs(len(points), sizes, budgets)
-    law = _law(_best(points, STARTS))
+    law = _law(_best(points, STARTS, irreducible))
     random = np.random.default_rng(seed)
     drawn = [
-        _law(_best(points[chosen], (_numbers(law),)))
+        _law(_best(points[chosen], (_numbers(law),), irreducible))
         for chosen in (random.integers(0, len(points), len(points)) for _ in range(DRAWS))
         if min(len(set(column)) for column in points[chosen, :2].T) > 1
     ]
@@ -103,13 +103,17 @@ def require_runs(runs: int, sizes: int, budgets: int) -> None:
         )
 
 
-def _best(points: Points, starts: Sequence[Sequence[float]]) -> Float64[np.ndarray, " 5"]:
+def _best(
+    points: Points, starts: Sequence[Sequence[float]], irreducible: float | None
+) -> Float64[np.ndarray, " 5"]:
     """Return the numbers that meet the runs best, of those found from all starts."""
+    held = None if irreducible is None else float(np.log(irreducible))
     least_squares = optional("scipy.optimize", "science", "a power law").least_squares
     log_n, log_d, log_loss = np.log(points).T
 
     def residuals(numbers: Any) -> Any:
         e, log_a, log_b, a, b = numbers
+        e = e if held is None else held
         loss = np.exp(e) + np.exp(log_a - a * log_n) + np.exp(log_b - b * log_d)
         return np.log(loss) - log_loss
 
@@ -119,7 +123,7 @@ def _best(points: Points, starts: Sequence[Sequence[float]]) -> Float64[np.ndarr
         for start in starts
     ]
     found: Float64[np.ndarray, " 5"] = min(fits, key=lambda fit: float(fit.cost)).x
-    return found
+    return found if held is None else np.concatenate(([held], found[1:]))
 
 
 def _law(numbers: Sequence[float] | Float64[np.ndarray, " 5"]) -> PowerLaw:

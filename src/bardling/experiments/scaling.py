@@ -58,9 +58,12 @@ def best_for_seconds(fit: Fit, costs: tuple[float, float], seconds: float) -> tu
 
 
 def findings(
-    fit: Fit, costs: tuple[float, float], floor: float | None
+    fit: Fit, costs: tuple[float, float], floor: float | None, held: Fit
 ) -> tuple[list[str], dict[str, object]]:
-    """Return what a fit says, in sentences and as JSON values."""
+    """Return what a fit says, in sentences and as JSON values.
+
+    `held` is the one that foretells: with E at the floor of the language, where that is known.
+    """
     law, low_high = fit.law, fit.intervals
     remarks = [
         f"loss = {law.irreducible:.3f} + {law.of_size:.3g} / N^{law.size_power:.3f} "
@@ -79,14 +82,18 @@ def findings(
             f"the language leaves {floor:.4f} nats per token to chance: the fitted E is "
             f"{law.irreducible - floor:+.4f} from it"
         )
+        remarks.append(
+            f"with E held there: {held.law.of_size:.3g} / N^{held.law.size_power:.3f} + "
+            f"{held.law.of_data:.3g} / D^{held.law.data_power:.3f}, {held.error:.2%} off on average"
+        )
     budgets = {}
     for seconds, word in ((60.0, "1 min"), (600.0, "10 min"), (3600.0, "1 h")):
-        weights, loss = best_for_seconds(fit, costs, seconds)
+        weights, loss = best_for_seconds(held, costs, seconds)
         budgets[word] = {"weights": weights, "loss": loss}
         remarks.append(
             f"{word} here would end lowest, at {loss:.3f}, with {count(weights)} weights"
         )
-    values = {"law": vars(law), "intervals": low_high, "error": fit.error, "budgets": budgets,
+    values = {"law": vars(law), "law_at_floor": vars(held.law), "intervals": low_high, "error": fit.error, "budgets": budgets,
               "seconds_per_token": costs, "floor": floor}  # fmt: skip
     return remarks, values
 
@@ -102,11 +109,12 @@ def scaled(
         return Drawn({}, [str(error)])
     result = RunFolder(folder / cases[0].trials[0].name).result() or {}
     floor = result.get("last", {}).get("val_floor")
-    remarks, values = findings(fit, token_costs(rows), floor)
+    held = fit if floor is None else fit_power_law(points, irreducible=floor)
+    remarks, values = findings(fit, token_costs(rows), floor, held)
     known = levels if floor is None else {**levels, "floor": floor}
     runs = [(float(n), float(d), float(loss)) for n, d, loss in points]
     least = fit.law.irreducible if floor is None else floor
-    picture = scaling_chart(runs, fit.law.loss, known, least=least)
+    picture = scaling_chart(runs, held.law.loss, known, least=least)
     return Drawn({"scaling": picture}, remarks, values)
 
 
