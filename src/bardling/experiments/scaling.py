@@ -93,8 +93,15 @@ def findings(
         remarks.append(
             f"{word} here would end lowest, at {loss:.3f}, with {count(weights)} weights"
         )
-    values = {"law": vars(law), "law_at_floor": vars(held.law), "intervals": low_high, "error": fit.error, "budgets": budgets,
-              "seconds_per_token": costs, "floor": floor}  # fmt: skip
+    values = {
+        "law": vars(law),
+        "law_at_floor": vars(held.law),
+        "intervals": low_high,
+        "error": fit.error,
+        "budgets": budgets,
+        "seconds_per_token": costs,
+        "floor": floor,
+    }
     return remarks, values
 
 
