@@ -155,9 +155,12 @@ def scaling_chart(
     left.set_xlabel("weights that multiply")
     right.set_xlabel("tokens trained on")
     left.set_ylabel(f"nats per token above {least:.3f}")
+    ticker = matplotlib("ticker")
+    left.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 3, 5)))
     left.yaxis.set_major_formatter("{x:g}")
     for axes in (left, right):
-        axes.yaxis.set_minor_formatter(matplotlib("ticker").NullFormatter())
+        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
+        axes.xaxis.set_minor_formatter(ticker.NullFormatter())
         for name, level in levels.items():
             if level > least:
                 axes.axhline(level - least, color=GREY, linestyle="--", linewidth=1)
