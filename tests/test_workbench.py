@@ -258,12 +258,11 @@ def test_graphs_are_not_asked_for_where_gradients_are_added_up(text, monkeypatch
     monkeypatch.setattr(workbench, "compiled", lambda loss, wish: asked.append(wish) or loss)
     monkeypatch.setattr("bardling.machine.machine.pick_compile", lambda *_, **__: (True, ""))
     run = set_up(text, compile="graphs", accumulate=parts, kernels="plain")
-    listener = Listener()
-    Workbench(run, listener.note, None).rehearse(None)
-    assert asked == [wished]
-    assert [note for note in listener.notes if "batches in parts" in note] == [
-        "CUDA graphs hold one gradient: batches in parts are compiled without them"
-    ] * (parts - 1)
+    bench = Workbench(run, Listener().note, None)
+    bench.rehearse(None)
+    assert asked == [wished] and bench.learner is not bench.plain
+    bench.fit(MemoryError())  # from here on in twice as many parts
+    assert asked == [wished, "on"]
 
 
 def test_a_run_goes_on_without_a_compiler_that_fails_and_remembers_that(text, monkeypatch):

@@ -50,7 +50,6 @@ REHEARSED_SAMPLE = 24  # tokens written to learn what a sample costs
 SAVED_BYTES_PER_SECOND = 1.5e8  # hashed, written, synced and read back
 SAVE_SECONDS = 0.05
 
-
 Found = TypeVar("Found")
 
 
@@ -93,7 +92,7 @@ class Workbench:
             obstacle=partial(obstacle, self.config.model),
         )
         self.machine: Machine = with_kernels(machine)
-        self.learner = self._learner(checkpoint)
+        self.plain = self.learner = self._learner(checkpoint)
 
     @property
     def model(self) -> GPT:
@@ -158,14 +157,15 @@ class Workbench:
             f"out of memory: batches of {rows} are taken in {self.settings.accumulate} parts from "
             f"now on, {part} sequences at a time; the result is the same but for rounding"
         )
+        if self.config.machine.compile == "graphs" and self.learner is not self.plain:
+            self.learner = self.fitting(self._compiled)
 
     def _compiled(self) -> Learner:
         wish = self.config.machine.compile
         if wish == "graphs" and self.settings.accumulate > 1:
-            self.note("CUDA graphs hold one gradient: batches in parts are compiled without them")
-            wish = "on"
+            wish = "on"  # a graph holds the gradient of one part only
         way = partial(compiled, wish=wish)
-        return compile_learner(self.learner, way, self.windows.batch, self.settings, self.note)
+        return compile_learner(self.plain, way, self.windows.batch, self.settings, self.note)
 
     def _changes(self) -> str:
         """Say what the run was computed on before where that is not what it goes on with."""

@@ -27,8 +27,8 @@ class MachineConfig:
     compile: CompileWish = "auto"
     """Let torch.compile write the kernels; auto does where the run is long enough to gain by it.
 
-    `graphs` also replays them as CUDA graphs, `autotune` takes those that a clock finds fastest,
-    so that another run may differ in its last bits.
+    `graphs` also replays them as CUDA graphs where batches are whole, `autotune` takes those that a
+    clock finds fastest, so that another run may differ in its last bits.
     """
     kernels: KernelsWish = "auto"
     """Kernels between products on a processor: native ones in C++ where they can be compiled."""
