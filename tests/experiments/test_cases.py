@@ -7,7 +7,7 @@ import pytest
 from bardling.config import RunConfig, difference
 from bardling.errors import ConfigError, UsageError
 from bardling.experiments.ablations import OPTIMIZERS, REMOVALS, ablations, whole_model
-from bardling.experiments.ladder import chosen, rungs
+from bardling.experiments.ladder import chosen, quick_remarks, rungs, tokens_of
 from bardling.experiments.named_sweeps import NAMED, named_cases
 from bardling.experiments.sweep import combinations, parse_vary
 from bardling.training.optimizer_config import Muon
@@ -21,6 +21,24 @@ def test_every_rung_changes_something_and_all_see_the_same_batches():
     large = {(c.config.training.batch_size, c.config.model.block_size) for c in cases[6:]}
     assert len(small) == len(large) == 1
     assert {case.config.training.seed for case in cases} == {0}
+
+
+def test_the_seeds_last_bar_is_met_by_the_same_model_trained_longer():
+    quick, full = ({c.name: c for c in rungs(full=full)} for full in (False, True))
+    scaled, longer = quick["scaled"], quick["longer"]
+    assert longer.config.with_overrides(budget=scaled.config.training.budget) == scaled.config
+    tokens = [tokens_of(case) for case in (scaled, longer, full["scaled"])]
+    assert tokens == [1500 * 16 * 128, 8000 * 16 * 128, 5000 * 64 * 128]
+    assert "longer" not in full
+    (remark,) = quick_remarks(list(quick.values()))
+    assert "on 3.07M tokens" in remark and "--full gives each 41M." in remark
+    assert quick_remarks([longer]) == []
+
+
+def test_the_whole_model_has_seeds_enough_to_see_what_is_chance():
+    for kind, whole in ((REMOVALS, "whole"), (OPTIMIZERS, "adamw-95")):
+        seeds = {case.name: case.n_seeds for case in ablations(kind, "shakespeare")}
+        assert seeds.pop(whole) == 3 and set(seeds.values()) == {1}
 
 
 def test_byte_pairs_stand_beside_the_ladder():
@@ -39,7 +57,10 @@ def test_seeds_and_budgets_of_a_case():
 
 
 def test_what_the_seed_states_is_of_its_own_text():
-    assert [c.stated for c in rungs() if c.stated] == [2.88, 2.41, 2.32, 2.23, 2.09, 1.59]
+    stated = [2.88, 2.41, 2.32, 2.23, 2.09, 1.59]
+    for full, last in ((False, "longer"), (True, "scaled")):
+        told = {c.name: c.stated for c in rungs(full=full) if c.stated}
+        assert list(told.values()) == stated and list(told)[-1] == last
     assert not any(case.stated for case in rungs("stories"))
 
 

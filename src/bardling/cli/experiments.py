@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bardling.cli.options import Folder, Word
-from bardling.experiments.cases import Listen
+from bardling.experiments.place import Place
 from bardling.reporting.experiment import Experiment, table_of
 from bardling.reporting.screen import Screen
 from bardling.reporting.trial_console import TrialConsole
@@ -32,9 +32,15 @@ def command_of(verb: str, words: Sequence[str]) -> str:
     return shlex.join(["bardling", verb, *words])
 
 
-def listener(screen: Screen) -> Listen:
-    """Return what gives each run a watcher on the screen."""
-    return lambda number, total, trial: TrialConsole(screen, number, total, trial.name)
+def place_of(arguments: PlaceArguments, screen: Screen, command: str) -> Place:
+    """Return where an experiment lies, with a watcher on the screen for each of its runs."""
+    return Place(
+        name=arguments.name,
+        runs_dir=arguments.runs_dir,
+        data_dir=arguments.data_dir,
+        listen=lambda number, total, trial: TrialConsole(screen, number, total, trial.name),
+        command=command,
+    )
 
 
 def show(screen: Screen, experiment: Experiment, page: Path) -> None:

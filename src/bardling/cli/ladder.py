@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tyro
 
 import bardling
-from bardling.cli.experiments import PlaceArguments, command_of, listener, show
+from bardling.cli.experiments import PlaceArguments, command_of, place_of, show
 from bardling.cli.options import parse, split_commas
 from bardling.errors import UsageError
 from bardling.reporting.screen import Screen
@@ -46,11 +46,7 @@ def run(argv: Sequence[str]) -> int:
         only=arguments.only,
         seeds=arguments.seeds,
         budget=arguments.budget,
-        name=arguments.name,
-        runs_dir=arguments.runs_dir,
-        data_dir=arguments.data_dir,
-        listen=listener(screen),
-        command=command_of("ladder", argv),
+        **place_of(arguments, screen, command_of("ladder", argv)),
     )
     show(screen, experiment, page)
     return 0

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import tyro
 
 import bardling
-from bardling.cli.experiments import PlaceArguments, command_of, listener, show
+from bardling.cli.experiments import PlaceArguments, command_of, place_of, show
 from bardling.cli.options import parse, split_commas
 from bardling.errors import UsageError
 from bardling.experiments.grids import BUDGETS, SIZES, STORIES, STORY_BUDGET
@@ -36,13 +35,7 @@ def run(argv: Sequence[str]) -> int:
     words = split_commas(split_commas(argv, "--sizes"), "--budgets")
     arguments = parse(ScaleArguments, words, prog="bardling scale")
     screen = Screen()
-    place: dict[str, Any] = {
-        "name": arguments.name,
-        "runs_dir": arguments.runs_dir,
-        "data_dir": arguments.data_dir,
-        "listen": listener(screen),
-        "command": command_of("scale", argv),
-    }
+    place = place_of(arguments, screen, command_of("scale", argv))
     if arguments.seed_002:
         if len(arguments.budgets) > 1 and arguments.budgets != BUDGETS:
             raise UsageError("--seed-002 takes one budget for all its sizes")

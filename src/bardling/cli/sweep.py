@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 import bardling
-from bardling.cli.experiments import PlaceArguments, command_of, listener, show
+from bardling.cli.experiments import PlaceArguments, command_of, place_of, show
 from bardling.cli.options import value_of
 from bardling.cli.settings import SettingsArguments, parse_settings
 from bardling.errors import UsageError
@@ -51,18 +51,13 @@ def run(argv: Sequence[str]) -> int:
     if task is None and (full or not vary):
         raise UsageError(f"'{target}' is no exercise, so say what varies: {USAGE}")
     screen = Screen()
-    place: dict[str, Any] = {
-        "seeds": arguments.seeds,
-        "name": arguments.name or _default_name(target, vary, full=full),
-        "runs_dir": arguments.runs_dir,
-        "data_dir": arguments.data_dir,
-        "listen": listener(screen),
-        "command": command_of("sweep", argv),
-    }
+    place = place_of(arguments, screen, command_of("sweep", argv))
+    place["name"] = arguments.name or _default_name(target, vary, full=full)
+    seeds = arguments.seeds
     experiment, page = (
-        bardling.sweep(config, vary, **place)
+        bardling.sweep(config, vary, seeds=seeds, **place)
         if task is None
-        else bardling.exercise(target, config=config, full=full, **place)
+        else bardling.exercise(target, config=config, full=full, seeds=seeds, **place)
     )
     show(screen, experiment, page)
     return 0

@@ -10,14 +10,17 @@ from typing import Any
 from bardling.errors import UsageError, nearest
 from bardling.experiments.cases import Case
 from bardling.presets.lecture import FIRST_STEPS, Rung, climb, seed_001
+from bardling.reporting.console import count
+from bardling.training.config import steps_of_budget
 
-QUICK: Mapping[str, Any] = {"batch_size": 16, "budget": "1500steps"}
+QUICK: dict[str, Any] = {"batch_size": 16, "budget": "1500steps"}
 """What the scaled rungs take for a ladder of half an hour: a quarter of the seed's batch."""
 QUICK_SMALL: Mapping[str, Any] = {"budget": "3000steps"}
-QUICK_LONGER: Mapping[str, Any] = QUICK | {"budget": "8000steps"}
+QUICK_LONGER = QUICK | {"budget": "8000steps"}
 """What one of them takes beside the others, so that the seed's last bar has its equal."""
 FULL: Mapping[str, Any] = {"budget": "5000steps"}
 SEEDS, SCALED_SEEDS = 3, 1
+LONGER = "longer"
 
 SCALED = (
     Rung(
@@ -28,7 +31,7 @@ SCALED = (
               "dropout": 0.2},
     ),
     Rung(
-        name="longer",
+        name=LONGER,
         about="the same, trained five times as long; the next rungs are not",
         stated=1.59,
         edit={},
@@ -77,22 +80,49 @@ def rungs(corpus: str = "shakespeare", *, full: bool = False) -> list[Case]:
     the seed's steps, none is `longer`.
     """
     first = seed_001().config.with_overrides(corpus=corpus, keep_last=1)
-    cases = []
-    for rung, config in climb((*FIRST_STEPS, *SCALED), first):
-        small, longer = rung in FIRST_STEPS, rung.name == "longer"
-        if full and longer:
-            continue
-        quick = QUICK_SMALL if small else QUICK_LONGER if longer else QUICK
-        cases.append(
-            Case(
-                name=rung.name,
-                about=rung.about,
-                config=config.with_overrides(**(FULL if full else quick)),
-                n_seeds=SEEDS if small or full else SCALED_SEEDS,
-                stated=rung.stated if corpus == "shakespeare" else None,
-            )
+    path = climb((*FIRST_STEPS, *SCALED), first)
+    return [
+        Case(
+            name=rung.name,
+            about=rung.about,
+            config=config.with_overrides(**(FULL if full else _quick(rung))),
+            n_seeds=SEEDS if rung in FIRST_STEPS or full else SCALED_SEEDS,
+            stated=_stated(rung, full=full) if corpus == "shakespeare" else None,
         )
-    return cases
+        for rung, config in path
+        if not (full and rung.name == LONGER)
+    ]
+
+
+def _quick(rung: Rung) -> Mapping[str, Any]:
+    if rung in FIRST_STEPS:
+        return QUICK_SMALL
+    return QUICK_LONGER if rung.name == LONGER else QUICK
+
+
+def _stated(rung: Rung, *, full: bool) -> float | None:
+    """Return what the seed states of a rung; of its last one only where it is trained for long."""
+    return None if rung.name == SCALED[0].name and not full else rung.stated
+
+
+def tokens_of(case: Case) -> int:
+    """Return the tokens that a rung is trained on."""
+    settings = case.config.training
+    batch_tokens = settings.batch_size * case.config.model.block_size
+    steps = steps_of_budget(settings.budget, batch_tokens=batch_tokens, train_tokens=1)
+    return steps * batch_tokens
+
+
+def quick_remarks(cases: Sequence[Case]) -> list[str]:
+    """Say of the quick ladder's large rungs, where they are among some, what they compare with."""
+    full = {case.name: tokens_of(case) for case in rungs(full=True)}
+    return [
+        f"From '{case.name}' on {count(tokens_of(case))} tokens are too few for a model of that "
+        f"size: compare these rungs with each other, and '{LONGER}' with what the seed states; "
+        f"--full gives each {count(full[case.name])}."
+        for case in cases
+        if case.name == SCALED[0].name
+    ]
 
 
 def chosen(cases: Sequence[Case], names: Collection[str]) -> list[Case]:

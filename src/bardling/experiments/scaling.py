@@ -6,19 +6,16 @@ nothing and says little.
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 
 from bardling.errors import UsageError
-from bardling.experiments.cases import Case
 from bardling.experiments.pictures import Drawn, bars
 from bardling.experiments.power_law import Fit, fit_power_law
 from bardling.reporting.charts import scaling_chart
 from bardling.reporting.console import count
 from bardling.reporting.rows import Row
-from bardling.run_folder import RunFolder
 
 STATED_PERPLEXITIES = (17.75, 10.23, 8.08)
 """Seed 002's, of small, medium and large."""
@@ -105,17 +102,14 @@ def findings(
     return remarks, values
 
 
-def scaled(
-    cases: Sequence[Case], folder: Path, rows: Sequence[Row], levels: Mapping[str, float]
-) -> Drawn:
+def scaled(rows: Sequence[Row], levels: Mapping[str, float]) -> Drawn:
     """Fit the law of a grid's runs, draw it, and say what follows."""
     points = points_of(rows)
     try:
         fit = fit_power_law(points)
     except UsageError as error:  # too many of the runs diverged
         return Drawn({}, [str(error)])
-    result = RunFolder(folder / cases[0].trials[0].name).result() or {}
-    floor = result.get("last", {}).get("val_floor")
+    floor = rows[0].outcomes[0].floor
     held = fit if floor is None else fit_power_law(points, irreducible=floor)
     remarks, values = findings(fit, token_costs(rows), floor, held)
     known = levels if floor is None else {**levels, "floor": floor}

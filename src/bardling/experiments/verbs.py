@@ -1,19 +1,20 @@
-"""The experiments as functions: `ladder` and `sweep`."""
+"""The experiments as functions: what is compared, how it is drawn, and what is said of it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from bardling.config import RunConfig
 from bardling.errors import UsageError
 from bardling.experiments.ablations import OPTIMIZERS, REMOVALS, ablations
-from bardling.experiments.cases import Listen
+from bardling.experiments.cases import Case
 from bardling.experiments.compare import compare, lay_over, nobody
 from bardling.experiments.grids import BUDGETS, SIZES, STORIES, STORY_BUDGET, size_grid, story_sizes
-from bardling.experiments.ladder import chosen, rungs
+from bardling.experiments.ladder import chosen, quick_remarks, rungs
 from bardling.experiments.named_sweeps import NAMED, named_cases
-from bardling.experiments.pictures import bars, grid
+from bardling.experiments.pictures import Draw, bars, grid
+from bardling.experiments.place import Place
 from bardling.experiments.power_law import require_runs
 from bardling.experiments.scaling import perplexities, scaled
 from bardling.experiments.sweep import combinations, plain_name
@@ -27,11 +28,7 @@ LADDER_REMARKS = (
     "Losses are of the last step, over the whole validation split, each token predicted once.",
     "Seed 001 states its losses, but neither optimizer nor steps, nor widths below the last rung: "
     "a rung that is lower here may only have been trained longer.",
-    "Its bigram, 2.88, was not trained to its end: counting pairs gives 2.48.",
-)
-QUICK_LADDER_REMARK = (
-    "From 'scaled' on 3.1M tokens are too few for a model of that size: compare these rungs with "
-    "each other; --full gives them 41M."
+    "Its bigram was not trained to its end: counting pairs gives less.",
 )
 QUICK_REMARK = "A small model and a short run, to be seen in minutes; --full is the source's own."
 
@@ -44,43 +41,33 @@ def ladder(
     only: Collection[str] = (),
     seeds: int = 0,
     budget: str = "",
-    name: str | None = None,
-    runs_dir: str | Path | None = None,
-    data_dir: str | Path | None = None,
-    listen: Listen = nobody,
-    command: str = "bardling ladder",
+    **place: Unpack[Place],
 ) -> tuple[Experiment, Path]:
     """Measure what each part of a GPT is worth; return what was found and where the page is.
 
     `kind` is `ladder`, one part after the other from counting on; `removals`, one part at a time
-    out of a whole model; or `optimizers`. `full` takes the seed's steps and three seeds
-    everywhere; `only` names what is compared. What lies in the
-    folder of that `name` already is not made again.
+    out of a whole model; or `optimizers`. `full` takes 5,000 steps and three seeds everywhere;
+    `only` names what is compared. `place` is as in `Place`.
     """
     if seeds < 0:
         raise UsageError(f"{seeds} seeds are none; give 1 or more")
     if kind != "ladder" and kind not in VARIATIONS:
         raise UsageError(f"'{kind}' is no ladder; there are ladder, {', '.join(VARIATIONS)}")
-    every = rungs(corpus, full=full) if kind == "ladder" else ablations(VARIATIONS[kind], corpus)
     if full and kind != "ladder":
         raise UsageError(f"--full is for the ladder; give the {kind} another --budget")
-    stem = plain_name(corpus)
-    default = f"{kind}-{stem}" + ("-full" if full else "")
+    every = rungs(corpus, full=full) if kind == "ladder" else ablations(VARIATIONS[kind], corpus)
     every = [case.changed(n_seeds=seeds, budget=budget) for case in every]
+    stem = plain_name(corpus)
     cases = chosen(every, only)
-    quick = kind == "ladder" and not (full or budget) and any(c.name == "scaled" for c in cases)
-    return compare(
+    seeds_own = kind == "ladder" and corpus == "shakespeare"
+    quick = kind == "ladder" and not (full or budget)
+    return _made(
         cases,
-        _folder(runs_dir, name or default),
+        f"{kind}-{stem}" + ("-full" if full else ""),
+        place,
         title=f"{kind} on {stem}",
-        command=command,
         draw=bars,
-        data_dir=None if data_dir is None else Path(data_dir),
-        listen=listen,
-        remarks=(
-            *(LADDER_REMARKS if kind == "ladder" and corpus == "shakespeare" else ()),
-            *((QUICK_LADDER_REMARK,) if quick else ()),
-        ),
+        remarks=(*LADDER_REMARKS * seeds_own, *(quick_remarks(cases) if quick else ())),
         among=every,
     )
 
@@ -90,30 +77,24 @@ def sweep(
     vary: Mapping[str, Sequence[Any]],
     *,
     seeds: int = 1,
-    name: str | None = None,
-    runs_dir: str | Path | None = None,
-    data_dir: str | Path | None = None,
-    listen: Listen = nobody,
-    command: str = "bardling sweep",
+    **place: Unpack[Place],
 ) -> tuple[Experiment, Path]:
     """Train a config with every combination of some settings, given by their own names.
 
     `config` may be the name of a preset or of a corpus. Returns what was found and where the page
-    is; what lies in the folder of that `name` already is not made again.
+    is. `place` is as in `Place`.
     """
     if not vary:
         raise UsageError("nothing varies; name a setting and its values")
     target = config if isinstance(config, str) else config.data.corpus
     config = config_for(config) if isinstance(config, str) else config
     names = plain_name("-".join((target, *vary)).replace("_", "-"))
-    return compare(
+    return _made(
         combinations(config, vary, n_seeds=_at_least_one(seeds)),
-        _folder(runs_dir, name or f"sweep-{names}"),
+        f"sweep-{names}",
+        place,
         title=" and ".join(vary),
-        command=command,
         draw=partial(grid, vary),
-        data_dir=None if data_dir is None else Path(data_dir),
-        listen=listen,
     )
 
 
@@ -123,38 +104,24 @@ def exercise(
     config: RunConfig | None = None,
     full: bool = False,
     seeds: int = 1,
-    name: str | None = None,
-    runs_dir: str | Path | None = None,
-    data_dir: str | Path | None = None,
-    listen: Listen = nobody,
-    command: str = "bardling sweep",
+    **place: Unpack[Place],
 ) -> tuple[Experiment, Path]:
     """Do an exercise of the seeds that varies one thing, in its quick form or as its source has it.
 
-    `config` stands for that form's settings where others are wanted.
+    `config` stands for that form's settings where others are wanted; `place` is as in `Place`.
     """
     if word not in NAMED:
         raise UsageError(f"there is no exercise '{word}'; there are {', '.join(NAMED)}")
     task = NAMED[word]
-    form = f"{word}-full" if full else word
-    return compare(
-        named_cases(
-            task, config or task.config(full=full), n_seeds=_at_least_one(seeds), full=full
-        ),
-        _folder(runs_dir, name or f"sweep-{form}"),
+    config = config or task.config(full=full)
+    return _made(
+        named_cases(task, config, n_seeds=_at_least_one(seeds), full=full),
+        f"sweep-{word}" + ("-full" if full else ""),
+        place,
         title=f"{word}: {task.about}",
-        command=command,
         draw=bars,
-        data_dir=None if data_dir is None else Path(data_dir),
-        listen=listen,
         remarks=(*task.remarks, *(() if full else (QUICK_REMARK,))),
     )
-
-
-def _at_least_one(seeds: int) -> int:
-    if seeds < 1:
-        raise UsageError(f"{seeds} seeds are none; give 1 or more")
-    return seeds
 
 
 def scale(
@@ -162,52 +129,33 @@ def scale(
     *,
     sizes: Sequence[tuple[int, int]] = SIZES,
     budgets: Sequence[str] = BUDGETS,
-    name: str | None = None,
-    runs_dir: str | Path | None = None,
-    data_dir: str | Path | None = None,
-    listen: Listen = nobody,
-    command: str = "bardling scale",
+    **place: Unpack[Place],
 ) -> tuple[Experiment, Path]:
     """Train `sizes`, each (layers, width), on budgets of tokens, and fit the law of their losses.
 
-    Returns what was found and where the page is; what lies in the folder of that `name` already is
-    not made again. Needs the extras `science` and `report`.
+    Returns what was found and where the page is. `place` is as in `Place`. Needs the extras
+    `science` and `report`.
     """
     require_runs(len(sizes) * len(budgets), len(set(sizes)), len(set(budgets)))
     cases = size_grid(corpus, sizes=sizes, budgets=budgets)
     optional("scipy.optimize", "science", "a power law")
     stem = plain_name(corpus)
-    folder = _folder(runs_dir, name or f"scale-{stem}")
-    return compare(
-        cases,
-        folder,
-        title=f"scaling on {stem}",
-        command=command,
-        draw=partial(scaled, cases, folder),
-        data_dir=None if data_dir is None else Path(data_dir),
-        listen=listen,
-    )
+    return _made(cases, f"scale-{stem}", place, title=f"scaling on {stem}", draw=scaled)
 
 
 def story_models(
-    budget: str = STORY_BUDGET,
-    *,
-    corpus: str = STORIES,
-    name: str | None = None,
-    runs_dir: str | Path | None = None,
-    data_dir: str | Path | None = None,
-    listen: Listen = nobody,
-    command: str = "bardling scale --seed-002",
+    budget: str = STORY_BUDGET, *, corpus: str = STORIES, **place: Unpack[Place]
 ) -> tuple[Experiment, Path]:
-    """Train seed 002's three sizes on equal data, and return what was found and the page."""
-    return compare(
+    """Train seed 002's three sizes on equal data, and return what was found and the page.
+
+    `place` is as in `Place`.
+    """
+    return _made(
         story_sizes(budget, corpus),
-        _folder(runs_dir, name or "seed-002"),
+        "seed-002",
+        place,
         title="seed 002: small, medium, large",
-        command=command,
         draw=perplexities,
-        data_dir=None if data_dir is None else Path(data_dir),
-        listen=listen,
     )
 
 
@@ -224,5 +172,33 @@ def side_by_side(
     return lay_over(runs, home / f"side-by-side-{paths}", command=command)
 
 
-def _folder(runs_dir: str | Path | None, name: str) -> Path:
-    return runs_folder(None if runs_dir is None else Path(runs_dir)) / name
+def _made(
+    cases: Sequence[Case],
+    default: str,
+    place: Place,
+    *,
+    title: str,
+    draw: Draw,
+    remarks: Sequence[str] = (),
+    among: Sequence[Case] = (),
+) -> tuple[Experiment, Path]:
+    """Compare cases in the folder of a place, which has the `default` name where it has none."""
+    runs_dir, data_dir = place.get("runs_dir"), place.get("data_dir")
+    home = runs_folder(None if runs_dir is None else Path(runs_dir))
+    return compare(
+        cases,
+        home / (place.get("name") or default),
+        title=title,
+        command=place.get("command", "import bardling"),
+        draw=draw,
+        data_dir=None if data_dir is None else Path(data_dir),
+        listen=place.get("listen", nobody),
+        remarks=remarks,
+        among=among,
+    )
+
+
+def _at_least_one(seeds: int) -> int:
+    if seeds < 1:
+        raise UsageError(f"{seeds} seeds are none; give 1 or more")
+    return seeds

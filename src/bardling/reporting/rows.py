@@ -29,6 +29,8 @@ class Outcome:
     best: float | None
     bits_per_byte: float | None
     """Of the last step."""
+    floor: float | None = None
+    """What the language leaves to chance, where that is known."""
     curve: tuple[tuple[int, float], ...] = ()
     """(tokens, validation loss) of each validation."""
     state: State = "ended"
@@ -139,6 +141,7 @@ def read_outcome(run: RunFolder) -> Outcome:
         last=last.get("val_loss"),
         best=best.get("val_loss"),
         bits_per_byte=last.get("val_bits_per_byte"),
+        floor=last.get("val_floor"),
         curve=tuple((r["tokens"], r["val_loss"]) for r in records if r.get("val_loss") is not None),
         state=state,
     )
