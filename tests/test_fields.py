@@ -190,7 +190,8 @@ for kind, values in (
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
-        "position is 'rotry'; it must be one of none, learned, sinusoidal, rotary, "
+        "position is 'rotry'; it must be one of none, learned, sinusoidal, "
+        "sinusoidal_scaled, rotary, "
         "did you mean 'rotary'?",
         "n_layer is 1.5; it must be a whole number",
         "val_fraction is '0.1'; it must be a number",

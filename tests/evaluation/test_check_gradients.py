@@ -16,7 +16,7 @@ from checked import FAMILIES, batch_of, config_of, model_of, windows_of
 
 SWITCHES = {
     "attention": ("none", "uniform", "unmasked"),
-    "position": ("none", "learned", "sinusoidal", "rotary"),
+    "position": ("none", "learned", "sinusoidal", "sinusoidal_scaled", "rotary"),
     "norm": ("none", "layernorm", "rmsnorm"),
     "norm_place": ("after",),
     "final_norm": (False,),

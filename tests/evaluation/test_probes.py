@@ -52,7 +52,9 @@ def test_residuals_carry_the_gradient_to_the_first_block():
     assert kept[0] / kept[-1] > 0.3 and lost[0] / lost[-1] < 1e-3
 
 
-@pytest.mark.parametrize("position", ["none", "learned", "sinusoidal", "rotary"])
+@pytest.mark.parametrize(
+    "position", ["none", "learned", "sinusoidal", "sinusoidal_scaled", "rotary"]
+)
 def test_places_that_are_added(position):
     table = places_table(GPT(ModelConfig(**SETTINGS, position=position)))
     assert (table is None) == (position in ("none", "rotary"))

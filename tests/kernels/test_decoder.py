@@ -29,6 +29,7 @@ MODELS = {
     "shared heads": modern(**SIZES, n_kv_head=2, head_dim=6),
     "relu, untied": classic(**SIZES, feedforward="relu", tie_embeddings=False, output_bias=True),
     "gelu, sinusoidal": classic(**SIZES, feedforward="gelu", position="sinusoidal", bias=False),
+    "scaled sinusoidal": classic(**SIZES, position="sinusoidal_scaled"),
     "gelu by sigmoid": classic(**SIZES, feedforward="gelu_sigmoid", qkv_bias=False),
     "unscaled": modern(**SIZES, attention_scale=False, qk_norm=False, position="none"),
     "wide heads": modern(**SIZES, head_dim=34),

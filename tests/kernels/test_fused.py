@@ -34,6 +34,7 @@ MODELS = {
     "one head for all": modern(**SIZES, n_kv_head=1),
     "relu, untied": classic(**SIZES, feedforward="relu", tie_embeddings=False, output_bias=True),
     "gelu, sinusoidal": classic(**SIZES, feedforward="gelu", position="sinusoidal", bias=False),
+    "scaled sinusoidal": classic(**SIZES, position="sinusoidal_scaled"),
     "gelu by sigmoid": classic(**SIZES, feedforward="gelu_sigmoid", qkv_bias=False),
     "unscaled": modern(**SIZES, attention_scale=False, qk_norm=False, position="none"),
     "attention alone first": modern(**SIZES | {"n_layer": 1}),

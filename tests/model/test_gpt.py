@@ -48,7 +48,9 @@ def test_an_open_vocabulary_is_refused() -> None:
 
 
 @pytest.mark.parametrize("block_size", [1, 8])
-@pytest.mark.parametrize("position", ["none", "learned", "sinusoidal", "rotary"])
+@pytest.mark.parametrize(
+    "position", ["none", "learned", "sinusoidal", "sinusoidal_scaled", "rotary"]
+)
 @pytest.mark.parametrize("attention", ["none", "uniform", "causal"])
 def test_a_text_longer_than_the_context_is_refused(attention, position, block_size) -> None:
     model = _model(attention=attention, position=position, block_size=block_size)
@@ -103,7 +105,7 @@ def test_every_pair_of_switches_runs_and_learns() -> None:
     switches = {
         "n_kv_head": (None, 1),
         "head_dim": (None, 8),
-        "position": ("none", "learned", "sinusoidal", "rotary"),
+        "position": ("none", "learned", "sinusoidal", "sinusoidal_scaled", "rotary"),
         "norm": ("none", "layernorm", "rmsnorm"),
         "norm_place": ("before", "after"),
         "final_norm": (True, False),

@@ -143,7 +143,7 @@ def test_modern_begins_with_silent_sublayers() -> None:
             assert parameter.std().item() == pytest.approx(std, rel=0.03)
 
 
-@pytest.mark.parametrize("position", ["learned", "rotary", "sinusoidal"])
+@pytest.mark.parametrize("position", ["learned", "rotary", "sinusoidal", "sinusoidal_scaled"])
 def test_the_first_loss_of_modern_untied_is_that_of_guessing(position) -> None:
     model, ids = GPT(_with(init="modern", position=position)), torch.randint(65, (4, 33))
     loss = F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
@@ -166,11 +166,20 @@ def test_no_model_begins_dead(init, tied, residual) -> None:
     assert still == []
 
 
+def test_a_window_has_no_values_to_copy() -> None:
+    copying, modern = (
+        ModelConfig(vocab_size=7, n_head=1, n_embd=12, block_size=4, attention="window", init=init)
+        for init in ("copying", "modern")
+    )
+    for one, other in zip(GPT(copying).parameters(), GPT(modern).parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_every_first_weight_is_finite_whatever_the_switches() -> None:
     switches = {
         "init": RULES,
         "n_layer": (0, 1, 3),
-        "position": ("none", "learned", "sinusoidal", "rotary"),
+        "position": ("none", "learned", "sinusoidal", "sinusoidal_scaled", "rotary"),
         "norm": ("none", "layernorm", "rmsnorm"),
         "attention": ("none", "uniform", "window", "causal", "unmasked"),
         "attention_output": (True, False),

@@ -9,7 +9,7 @@ import torch
 from bardling.model.config import ModelConfig
 from bardling.model.positions import PLACES, ROTATIONS
 
-KINDS = ("none", "learned", "sinusoidal", "rotary")
+KINDS = tuple(PLACES)
 
 
 def _rotation(**switches) -> torch.nn.Module:
@@ -58,7 +58,7 @@ def test_rotation_starts_where_it_is_told() -> None:
     assert not torch.equal(rotate(x[:, :, 5:9], 0), rotate(x, 0)[:, :, 5:9])
 
 
-@pytest.mark.parametrize("kind", ["learned", "sinusoidal"])
+@pytest.mark.parametrize("kind", ["learned", "sinusoidal", "sinusoidal_scaled"])
 def test_places_start_where_they_are_told(kind) -> None:
     places = PLACES[kind](ModelConfig(n_embd=6, n_head=1, block_size=12))
     for parameter in places.parameters():
@@ -66,6 +66,13 @@ def test_places_start_where_they_are_told(kind) -> None:
     x = _random(2, 12, 6)
     assert torch.equal(places(x[:, 5:9], 5), places(x, 0)[:, 5:9])
     assert not torch.equal(places(x[:, 5:9], 0), places(x, 0)[:, 5:9])
+
+
+def test_scaled_embeddings_are_as_long_as_the_waves() -> None:
+    config = ModelConfig(n_embd=64, n_head=1, block_size=12, position="sinusoidal_scaled")
+    x = _random(2, 12, 64) / 8  # so that each vector is about 1 long
+    plain, scaled = (PLACES[kind](config) for kind in ("sinusoidal", "sinusoidal_scaled"))
+    assert torch.equal(scaled(x, 0), plain(8 * x, 0))
 
 
 def test_learned_places_are_added() -> None:

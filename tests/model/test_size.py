@@ -22,7 +22,7 @@ SWITCHES = {
     "n_head": (1, 4),
     "n_kv_head": (None, 1, 2),
     "head_dim": (None, 6),
-    "position": ("none", "learned", "sinusoidal", "rotary"),
+    "position": ("none", "learned", "sinusoidal", "sinusoidal_scaled", "rotary"),
     "norm": ("none", "layernorm", "rmsnorm"),
     "norm_place": ("before", "after"),
     "final_norm": (True, False),

@@ -12,7 +12,7 @@ from covers import pairwise
 SIZES = {"vocab_size": 13, "n_layer": 2, "n_head": 4, "n_embd": 16, "block_size": 12}
 SWITCHES = {
     "attention": ("none", "uniform", "causal"),
-    "position": ("none", "learned", "sinusoidal", "rotary"),
+    "position": ("none", "learned", "sinusoidal", "sinusoidal_scaled", "rotary"),
     "n_kv_head": (None, 1, 2),
     "head_dim": (None, 6),
     "qk_norm": (True, False),

@@ -14,7 +14,7 @@ from covers import pairwise
 SIZES = {"vocab_size": 13, "n_layer": 2, "n_head": 4, "n_embd": 16, "block_size": 9}
 SWITCHES = {
     "attention": ("none", "uniform", "causal"),
-    "position": ("none", "learned", "sinusoidal", "rotary"),
+    "position": ("none", "learned", "sinusoidal", "sinusoidal_scaled", "rotary"),
     "norm": ("none", "layernorm", "rmsnorm"),
     "norm_place": ("before", "after"),
     "feedforward": ("none", "relu", "gelu", "gelu_tanh", "gelu_sigmoid", "swiglu"),

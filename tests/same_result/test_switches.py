@@ -22,7 +22,7 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
     "n_head": (2, 1),
     "n_kv_head": (None, 1),
     "head_dim": (None, 6),
-    "position": ("rotary", "none", "learned", "sinusoidal"),
+    "position": ("rotary", "none", "learned", "sinusoidal", "sinusoidal_scaled"),
     "rope_base": (10_000.0, 500.0),
     "norm": ("rmsnorm", "layernorm", "none"),
     "norm_place": ("before", "after"),

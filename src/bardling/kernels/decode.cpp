@@ -20,7 +20,7 @@ struct Layer {
 
 struct Model {
     int64_t n_layer, width, heads, kv_heads, channels, block, bend;
-    float scale;
+    float scale, embedding_scale;
     const float *embedding, *places, *cos, *sin;
     const Layer* layers;
     Norm final_norm;
@@ -190,7 +190,8 @@ extern "C" void decode_step(const Model* model, const Step* step, int threads) {
             float* x = m.stream + r * m.width;
             const float *token = m.embedding + step->tokens[r] * m.width,
                         *place = m.places ? m.places + step->place(r) * m.width : nullptr;
-            for (int64_t c = 0; c < m.width; c++) x[c] = token[c] + (place ? place[c] : 0.0f);
+            for (int64_t c = 0; c < m.width; c++) 
+                x[c] = m.embedding_scale * token[c] + (place ? place[c] : 0.0f);
             normalise(m.n_layer ? m.layers[0].before_attention : m.final_norm, x,
                       m.normed + r * m.width, m.width);
         }

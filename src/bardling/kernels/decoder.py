@@ -62,7 +62,7 @@ class _Model(ctypes.Structure):
     _fields_ = [
         *_fields(ctypes.c_int64, "n_layer", "width", "heads", "kv_heads", "channels", "block"),
         *_fields(ctypes.c_int64, "bend"),
-        *_fields(ctypes.c_float, "scale"),
+        *_fields(ctypes.c_float, "scale", "embedding_scale"),
         *_fields(ctypes.c_void_p, "embedding", "places", "cos", "sin", "layers"),
         *_fields(_Norm, "final_norm"),
         *_fields(_Matrix, "output"),
@@ -192,6 +192,7 @@ class Decoder:
             channels=config.head_width,
             bend=BENDS[config.feedforward],
             scale=config.head_width**-0.5 if config.attention_scale else 1.0,
+            embedding_scale=config.embedding_scale,
             embedding=self._place(model.embedding.weight),
             places=self._place(places[0] if places else None),
             cos=self._place(tables.get(f"{rotation}.cos")),

@@ -5,13 +5,14 @@ the model is built; no `forward` looks at them. This file imports no torch, so t
 line or a table of sizes need not wait for it.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from bardling.errors import ConfigError
 from bardling.fields import check_fields
 
-Position = Literal["none", "learned", "sinusoidal", "rotary"]
+Position = Literal["none", "learned", "sinusoidal", "sinusoidal_scaled", "rotary"]
 Norm = Literal["none", "layernorm", "rmsnorm"]
 NormPlace = Literal["before", "after"]
 AttentionKind = Literal["none", "uniform", "window", "causal", "unmasked"]
@@ -39,7 +40,8 @@ class ModelConfig:
     """Width of the residual stream."""
 
     position: Position = "rotary"
-    """How a token knows its place."""
+    """How a token knows its place; sinusoidal_scaled adds the waves to embeddings times
+    sqrt(n_embd), so that they do not drown them."""
     rope_base: float = 10_000.0
     """Base of the wavelengths of rotary and sinusoidal positions."""
     norm: Norm = "rmsnorm"
@@ -144,6 +146,11 @@ class ModelConfig:
     def attention_width(self) -> int:
         """Channels of all heads joined."""
         return self.n_head * self.head_width
+
+    @property
+    def embedding_scale(self) -> float:
+        """Factor of a token's vector before the vector of its place is added."""
+        return math.sqrt(self.n_embd) if self.position == "sinusoidal_scaled" else 1.0
 
     @property
     def feedforward_width(self) -> int:

@@ -4,7 +4,7 @@ Two kinds of part. An *embedding of places* adds a vector to each token before t
 a *rotation* turns queries and keys inside attention, so that their product depends on how far
 apart they are. Each has a null object, so that the model always has one of both.
 
-Sinusoidal: Vaswani et al., "Attention is all you need" (2017), section 3.5.
+Sinusoidal: Vaswani et al., "Attention is all you need" (2017), section 3.5; scaled as in its 3.4.
 Rotary: Su et al., "RoFormer" (2021), section 3.2, in the rotate-half order of Llama and Qwen3.
 """
 
@@ -63,6 +63,20 @@ class SinusoidalPlaces(nn.Module):
         return x + table[start : start + x.shape[1]]
 
 
+class ScaledSinusoidalPlaces(SinusoidalPlaces):
+    """Adds the same to vectors made longer by sqrt(width), which begin shorter than the waves."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.scale = config.embedding_scale
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], start: int
+    ) -> Float[Tensor, "batch time width"]:
+        """Scale, and add the vectors of places `start` and on."""
+        return super().forward(x * self.scale, start)
+
+
 class NoRotation(nn.Module):
     """Leaves queries and keys as they are."""
 
@@ -101,11 +115,13 @@ PLACES = {
     "none": NoPlaces,
     "learned": LearnedPlaces,
     "sinusoidal": SinusoidalPlaces,
+    "sinusoidal_scaled": ScaledSinusoidalPlaces,
     "rotary": NoPlaces,
 }
 ROTATIONS = {
     "none": NoRotation,
     "learned": NoRotation,
     "sinusoidal": NoRotation,
+    "sinusoidal_scaled": NoRotation,
     "rotary": Rotation,
 }

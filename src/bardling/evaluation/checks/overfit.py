@@ -44,7 +44,7 @@ def what_is_seen(config: ModelConfig) -> tuple[str, Context]:
         return "the whole row", lambda row, place: (row, place)
     if config.n_layer and config.attention != "none":
         return "all tokens so far", lambda row, place: row[: place + 1]
-    if config.position in ("learned", "sinusoidal"):
+    if config.position not in ("none", "rotary"):
         return "only a token and its place", lambda row, place: (row[place], place)
     return "only the last token", lambda row, place: row[place]
 
