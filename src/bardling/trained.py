@@ -15,7 +15,7 @@ from bardling.data.tokens import Tokens
 from bardling.evaluation.estimate import Estimate, estimate_loss
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.evaluation.standing import told
-from bardling.evaluation.writing import Writing, measure_writing
+from bardling.evaluation.writing import Writing, measure_writing, read_again
 from bardling.generation.sampling import choose_strategy
 from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
 from bardling.kernels.decoder import WeightForm
@@ -24,7 +24,6 @@ from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.text.tokenizer import Tokenizer, Unknown
 
 EVALUATION_BATCH = 32  # windows at once
-WRITING_TOKENS, WRITING_CHARACTERS = 1_000_000, 2_000_000
 """Of the training text, what samples are compared with at most."""
 
 Note = Callable[[str], None]
@@ -167,7 +166,7 @@ class Run:
     ) -> Writing:
         """Let the model write from nothing, and measure what reading the samples would tell.
 
-        They are compared with the beginning of the training text, up to `WRITING_CHARACTERS`.
+        They are compared with the beginning of the training text, up to two million characters.
         """
         splits = [open_split(self.folder.tokens_path, s, self.tokenizer) for s in SPLITS]
         texts = self.samples(
@@ -176,7 +175,7 @@ class Run:
         stories = None
         if known_documents(splits[1], self.tokenizer) is not None:
             stories = sum(one.reason is None for one in told(texts)) / len(texts)
-        training = self.tokenizer.decode(splits[0][:WRITING_TOKENS])[:WRITING_CHARACTERS]
+        training = read_again(splits[0], self.tokenizer)
         return measure_writing(texts, training, stories=stories)
 
     def _measure(self, tokens: Tokens, documents: Documents | None = None) -> Evaluation:

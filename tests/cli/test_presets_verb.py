@@ -1,5 +1,6 @@
 """`bardling presets`: the table, and each preset with its parameters, memory and time."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from bardling.cli.presets import MEASURED_SECONDS, span, step_seconds
 from bardling.model.effort import orthogonal_flops, token_seconds
 from bardling.model.size import count_parameters, training_memory
 from bardling.presets.table import PRESETS, find_preset
-from bardling.training.config import seconds_of_budget, steps_of_budget
+from bardling.training.config import seconds_of_budget
 from bardling.training.optimizer_config import AdamW, Muon, kept_states
 from paper_machine import MACHINE, paper_machine
 
@@ -53,6 +54,13 @@ def step_time(name, machine=MACHINE) -> float:
     iterations = getattr(config.optimizer, "ns_steps", 0)
     muon = orthogonal_flops(config.model, iterations=iterations) / rates["bf16"]
     return config.training.batch_size * config.model.block_size * one_token + muon
+
+
+def spelled_out(budget: str, batch_tokens: int) -> int:
+    """Return the steps of a budget such as 5000steps or 10Gtokens, by plain arithmetic."""
+    amount, scale, unit = re.fullmatch(r"(\d+)([kMG]?)(steps|tokens)", budget).groups()
+    wanted = int(amount) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[scale]
+    return wanted if unit == "steps" else -(-wanted // batch_tokens)
 
 
 def test_the_table_has_every_preset_with_size_tokens_and_time(presets):
@@ -136,9 +144,7 @@ def test_one_preset_by_component(presets, name):
     assert "[bold]" not in done.out
     if seconds_of_budget(config.training.budget) is None:
         per_step = config.training.batch_size * config.model.block_size
-        words = config.training.budget
-        steps = steps_of_budget(words, batch_tokens=per_step, train_tokens=1)
-        assert steps == (int(words[:-5]) if words.endswith("steps") else steps)
+        steps = spelled_out(config.training.budget, per_step)
         tokens = steps * per_step
         assert f"tokens    {tokens:,}, a budget of {config.training.budget}" in done.out
         time = span(steps * step_time(name))

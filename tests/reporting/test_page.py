@@ -5,10 +5,16 @@ from html.parser import HTMLParser
 import pytest
 
 from bardling.evaluation.standing import Standing, Told
+from bardling.evaluation.writing import Writing
+from bardling.reporting.moments import Moment
 from bardling.reporting.page import run_page, standing_rows
 
 STANDING = Standing(chance=4.1, bigram=2.4, ngram=0.72, model=0.45, floor=0.3)
 VOID = {"meta", "br"}
+LONG_RUN = [
+    {"step": s, "tokens": s, "seconds": 1.0, "val_loss": loss, "sample": f"<written at {s}>"}
+    for s, loss in enumerate([4.0, 3.0, 2.0, None, 1.0, 1.5, 1.6, 1.7, 1.8, 1.9])
+]
 
 
 class Checker(HTMLParser):
@@ -95,3 +101,24 @@ def test_why_tokenizers_are_not_compared_is_said_in_a_sentence():
     assert "okenizers" not in page().text
     shown = page(tokenizers="9 bytes are <b> too few")
     assert "Tokenizers: 9 bytes are <b> too few." in shown.text and "b" not in shown.tags
+
+
+def test_the_way_shows_the_first_the_best_and_the_last():
+    text = page(metrics=LONG_RUN).text
+    shown = [r["step"] for r in LONG_RUN if f"<written at {r['step']}>" in text]
+    assert shown == [0, 3, 4, 6, 9]
+    assert "validation loss 1.0000, the lowest" in text and text.count(", the lowest") == 1
+    assert "validation loss not finite" in text
+
+
+def test_a_run_past_its_best_shows_both():
+    def moment(step, loss, text):
+        writing = Writing(
+            samples=4, words=9, known_words=0.9, distinct=0.8, copied=loss / 10, longest_copy="abc"
+        )
+        return Moment(step=step, val_loss=loss, text=text, writing=writing)
+
+    done = page(moments=(moment(700, 1.5, "I <was>"), moment(2000, 2.5, "I am")))
+    assert "Best and last" in done.text and "I <was>" in done.text and "I am" in done.text
+    assert "15.0%" in done.text and "25.0%" in done.text and "2,000" in done.text
+    assert "Best and last" not in page().text

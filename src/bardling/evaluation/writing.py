@@ -9,6 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bardling.data.tokens import Tokens
+from bardling.text.tokenizer import Tokenizer
+
+TOKENS_COMPARED, CHARACTERS_COMPARED = 1_000_000, 2_000_000
 COPIED_WORDS = 8
 """Words in a row that chance hardly repeats."""
 DISTINCT = 4
@@ -70,6 +74,11 @@ def measure_writing(
         ),
         stories=stories,
     )
+
+
+def read_again(train: Tokens, tokenizer: Tokenizer) -> str:
+    """Return the beginning of a training split as the text that samples are compared with."""
+    return tokenizer.decode(train[:TOKENS_COMPARED])[:CHARACTERS_COMPARED]
 
 
 def longest_copy(sample: str, training: str) -> str:

@@ -59,6 +59,19 @@ NAMED: dict[str, Exercise] = {
         full={"budget": "3000steps"},
         remarks=(DAY_34, "Equal steps: a longer context has also seen more tokens."),
     ),
+    "windows": Exercise(
+        about="how long the windows are that the text is cut into (day 2)",
+        preset="seed-003-small",
+        points=_each("block_size", 16, 64, 256, 1024),
+        quick=QUICK | {"batch_size": 8, "budget": "1epochs", "lr": 1e-3},
+        full={"budget": "1epochs"},
+        remarks=(
+            "One pass over the text each: windows four times as long are a quarter as many, and "
+            "so are the steps.",
+            "Each is validated by windows of its own length: a longer one leaves fewer characters "
+            "without a past.",
+        ),
+    ),
     "rate": Exercise(
         about="the highest rate and its warm-up (day 34)",
         preset="seed-003-small",

@@ -4,6 +4,7 @@ Text from outside (names, samples, settings) is escaped; nothing on the page is 
 elsewhere, and no script runs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -13,6 +14,8 @@ from bardling.evaluation.standing import Standing, Told, summary
 from bardling.evaluation.tokenizers import Comparison
 from bardling.reporting.console import clock, count, nats
 from bardling.reporting.curves import Curve, loss_chart
+from bardling.reporting.moments import STYLE as MOMENTS_STYLE
+from bardling.reporting.moments import Moments, moments_section
 from bardling.reporting.tokenizer_section import STYLE as TOKENIZER_STYLE
 from bardling.reporting.tokenizer_section import tokenizer_section
 
@@ -48,12 +51,14 @@ def run_page(
     advice: Sequence[tuple[str, str]],
     tokenizers: Comparison | str | None = None,
     readings: Sequence[Reading] = (),
+    moments: Moments | None = None,
 ) -> str:
     """Return the page of a run as HTML.
 
     `samples` are what the model writes now, `by_grammar` tells whether they should be stories, and
     `advice` are commands to try next, each with what it does. `tokenizers` are compared, or it says
-    why they are not; with None the page does not speak of them.
+    why they are not; with None the page does not speak of them. `moments` are the best step and the
+    last of a run that went on past its best.
     """
     parts = [
         f"<h1>{escape(name)}</h1>",
@@ -72,11 +77,12 @@ def run_page(
         *(["<h2>What it writes now</h2>"] if samples else []),
         *([_share(samples)] if by_grammar else []),
         *(_sample(sample, by_grammar=by_grammar) for sample in samples[:8]),
+        *(["<h2>Best and last</h2>", moments_section(moments)] if moments else []),
         *_tokenizers(tokenizers),
         "<h2>What to try next</h2>",
         *(f"<p><code>{escape(c)}</code><br>{escape(why)}</p>" for c, why in advice),
     ]
-    return document(name, parts, style=TOKENIZER_STYLE)
+    return document(name, parts, style=TOKENIZER_STYLE + MOMENTS_STYLE)
 
 
 def document(title: str, parts: Sequence[str], *, style: str = "") -> str:
@@ -136,14 +142,21 @@ def _standing_table(standing: Standing) -> str:
 
 
 def _history(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the samples of a few validations from the first to the last."""
+    """Return the samples of a few validations: first, last, the best one, some between."""
     written = [record for record in metrics if record.get("sample")]
-    chosen = written[:: max(1, len(written) // 4)][:4]
+    if not written:
+        return []
+    losses = [math.inf if r["val_loss"] is None else r["val_loss"] for r in written]
+    best = losses.index(min(losses))
+    last = len(written) - 1
     return [
         f'<p class="facts">step {record["step"]:,}, {count(record["tokens"])} tokens, '
-        f"{clock(record['seconds'])}, validation loss {nats(record['val_loss'])}</p>"
+        f"{clock(record['seconds'])}, validation loss {nats(record['val_loss'])}"
+        f"{', the lowest' if record is written[best] else ''}</p>"
         f"<blockquote>{escape(record['sample'])}</blockquote>"
-        for record in chosen
+        for record in (
+            written[place] for place in sorted({0, last // 3, 2 * last // 3, best, last})
+        )
     ]
 
 

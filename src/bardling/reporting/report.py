@@ -25,7 +25,9 @@ from bardling.generation.text import generate_texts, read_prompt
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
 from bardling.reporting.console import clock, count
+from bardling.reporting.moments import Moments
 from bardling.reporting.page import run_page, standing_rows
+from bardling.reporting.past_its_best import past_its_best
 from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.text.tokenizer import Tokenizer
 
@@ -48,6 +50,8 @@ class Report:
     path: Path
     tokenizers: Comparison | str | None
     """Tokenizers on the text of the run, or why they are not compared; None where not asked for."""
+    moments: Moments | None
+    """The best step and the last, where the loss had risen when the run ended."""
 
     @property
     def rows(self) -> list[tuple[str, float, str]]:
@@ -85,6 +89,7 @@ def report(
         by_grammar=documents is not None,
         path=run.path / "report.html",
         tokenizers=_tokenizers(train, val, tokenizer) if tokenizers else None,
+        moments=past_its_best(run, train, seed=seed, note=note),
     )
     page = run_page(
         name=run.name,
@@ -96,6 +101,7 @@ def report(
         advice=_advice(run),
         readings=_readings(run),
         tokenizers=done.tokenizers,
+        moments=done.moments,
     )
     storage.write_text(done.path, page)
     return done

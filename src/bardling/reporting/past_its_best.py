@@ -1,0 +1,67 @@
+"""A run that went on past its best: its best and its last step write, by the same draws.
+
+Only the weights differ (seed 003, days 22 and 28). What reading would tell is measured too: a model
+that has begun to learn its text by heart copies.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bardling.checkpoint import open_checkpoint
+from bardling.data.tokens import Tokens
+from bardling.evaluation.diagnosis import RISEN
+from bardling.evaluation.samples import SAMPLE_TEMPERATURE
+from bardling.evaluation.writing import measure_writing, read_again
+from bardling.generation.sampling import Sample
+from bardling.generation.text import generate_texts, read_prompt
+from bardling.reporting.moments import Moment, Moments
+from bardling.run_folder import RunFolder
+
+MEASURED_SAMPLES = 4
+"""Texts that are measured, of which the first is shown."""
+SAMPLE_TOKENS = 400
+
+
+def past_its_best(
+    run: RunFolder, train: Tokens, *, seed: int, note: Callable[[str], None]
+) -> Moments | None:
+    """Let the best and the last step of a run write.
+
+    Returns None where the loss had not risen when the run ended, or it has not ended.
+    """
+    result = run.result()
+    losses = [result[which]["val_loss"] for which in ("best", "last")] if result else []
+    if result is None or None in losses or losses[1] - losses[0] <= RISEN:
+        return None
+    return (
+        _moment(run, "best", result, train, seed=seed, note=note),
+        _moment(run, "last", result, train, seed=seed, note=note),
+    )
+
+
+def _moment(
+    run: RunFolder,
+    which: str,
+    result: Mapping[str, Any],
+    train: Tokens,
+    *,
+    seed: int,
+    note: Callable[[str], None],
+) -> Moment:
+    checkpoint = open_checkpoint(run, which, note)
+    model, tokenizer = checkpoint.build_model(), checkpoint.tokenizer
+    texts = generate_texts(
+        model,
+        tokenizer,
+        read_prompt("", tokenizer, model.config.block_size),
+        Sample(temperature=SAMPLE_TEMPERATURE),
+        max_new_tokens=SAMPLE_TOKENS,
+        num_samples=MEASURED_SAMPLES,
+        seed=seed,
+    )
+    return Moment(
+        step=checkpoint.state.step,
+        val_loss=result[which]["val_loss"],
+        text=texts[0],
+        writing=measure_writing(texts, read_again(train, tokenizer)),
+    )
