@@ -79,7 +79,7 @@ def test_seed_002_is_what_its_text_says():
         5,
         32,
         512,
-        "sinusoidal",
+        "sinusoidal_scaled",
     )
     assert (config.optimizer.weight_decay, config.optimizer.beta2) == (0.1, 0.999)
     steps = steps_of_budget(training.budget, batch_tokens=32 * 256, train_tokens=1)

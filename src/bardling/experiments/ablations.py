@@ -39,6 +39,8 @@ REMOVALS = (
     _without("post-norm", "normalised after the sum, as in 2017", norm_place="after"),
     _without("sinusoidal", "fixed waves instead of learned places, larger than first embeddings",
              position="sinusoidal"),
+    _without("sinusoidal-scaled", "the same, and embeddings scaled up to them",
+             position="sinusoidal_scaled"),
 )  # fmt: skip
 """What can be taken out, or put in another place."""
 

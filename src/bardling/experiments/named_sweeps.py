@@ -113,8 +113,8 @@ NAMED: dict[str, Exercise] = {
         about="the base of sinusoidal positions (day 3)",
         preset="seed-003-small",
         points=_each("rope_base", 500.0, 10_000.0, 50_000.0),
-        quick=QUICK | {"block_size": 64, "position": "sinusoidal"},
-        full={"position": "sinusoidal"},
+        quick=QUICK | {"block_size": 64, "position": "sinusoidal_scaled"},
+        full={"position": "sinusoidal_scaled"},
     ),
 }
 

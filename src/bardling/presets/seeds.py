@@ -47,7 +47,7 @@ def seed_002(size: str) -> Preset:
                 n_embd=STORY_WIDTHS[size],
                 d_ff=2 * STORY_WIDTHS[size],
                 feedforward="gelu",
-                position="sinusoidal",
+                position="sinusoidal_scaled",
             ),
             optimizer=AdamW(lr=1e-3, beta2=0.999),
             training=TrainingConfig(
@@ -62,7 +62,7 @@ def seed_002(size: str) -> Preset:
             "the width, from the count of parameters",
             "one pass over 104M tokens, batches of 32: the tokens seen are open",
             "highest rate 1e-3, cosine to zero, no dropout, GPT-2's initial weights",
-            "waves are added as they are, without scaling the embeddings up",
+            "embeddings times sqrt(width) before the waves are added, as in the paper they are from",
         ),
     )
 
