@@ -7,6 +7,7 @@ import pytest
 
 import bardling
 from bardling.data.token_folder import open_split
+from bardling.reporting.moments import told_of
 from bardling.reporting.past_its_best import MEASURED_SAMPLES, SAMPLE_TOKENS, past_its_best
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer
@@ -59,5 +60,7 @@ def test_a_run_that_ended_at_its_best_has_nothing_to_compare(run):
 def test_the_report_has_them(run):
     done = bardling.report(run.path, tokenizers=False)
     page = done.path.read_text()
-    assert "Best and last" in page
+    assert "Best and last" in page and "Neighbours" not in page
     assert done.moments is not None and f"the last step, {done.moments[1].step}" in page
+    line = told_of(done.moments[1], "last")
+    assert line.startswith("last step 120: loss ") and line.endswith(" characters at most")

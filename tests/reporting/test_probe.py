@@ -50,6 +50,12 @@ def test_stories_are_asked_their_analogies(told_run):
     assert done.words and done.dead == ()
 
 
+def test_a_report_may_have_the_same_in_its_page(plain_run):
+    found = bardling.probe(plain_run).path.read_text().partition("<h2>")[2].rpartition("</body>")[0]
+    page = bardling.report(plain_run, tokenizers=False, probes=True).path.read_text()
+    assert found.rstrip() in page and page.count("<h2>Attention</h2>") == 1
+
+
 def test_it_is_the_same_every_time(told_run):
     first = bardling.probe(told_run).path.read_bytes()
     assert bardling.probe(told_run).path.read_bytes() == first

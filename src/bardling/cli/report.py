@@ -12,6 +12,7 @@ from bardling.cli.experiments import command_of, show
 from bardling.cli.options import Folder, parse
 from bardling.errors import UsageError
 from bardling.evaluation.standing import summary
+from bardling.reporting.moments import told_of
 from bardling.reporting.screen import Screen, complain
 from bardling.run_folder import find_run, runs_folder
 
@@ -28,6 +29,8 @@ class ReportArguments:
     """Decides what is drawn."""
     tokenizers: bool = True
     """Compare tokenizers on the text of the run, which takes some seconds."""
+    probes: bool = False
+    """Look inside the model too, as `bardling probe` does."""
     runs_dir: Folder = None
     """Where runs are looked for by name: else BARDLING_RUNS, else ./runs."""
 
@@ -51,6 +54,7 @@ def run(argv: Sequence[str]) -> int:
         num_samples=arguments.num_samples,
         seed=arguments.seed,
         tokenizers=arguments.tokenizers,
+        probes=arguments.probes,
         note=complain,
     )
     screen = Screen()
@@ -65,5 +69,8 @@ def run(argv: Sequence[str]) -> int:
     screen.print(table, soft_wrap=False)
     if done.by_grammar:
         screen.print(f"  {summary(done.samples)}")
+    if done.moments:
+        for word, moment in zip(("best", "last"), done.moments, strict=True):
+            screen.print(f"  {told_of(moment, word)}")
     screen.print(f"  page   {done.path}")
     return 0

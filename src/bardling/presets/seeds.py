@@ -62,7 +62,7 @@ def seed_002(size: str) -> Preset:
             "the width, from the count of parameters",
             "one pass over 104M tokens, batches of 32: the tokens seen are open",
             "highest rate 1e-3, cosine to zero, no dropout, GPT-2's initial weights",
-            "embeddings times sqrt(width) before the waves are added, as in the paper they are from",
+            "embeddings times sqrt(width) before the waves are added, as in the waves' own paper",
         ),
     )
 

@@ -25,6 +25,15 @@ Moments = tuple[Moment, Moment]
 """The best step and the last."""
 
 
+def told_of(moment: Moment, word: str) -> str:
+    """Return a moment in one line."""
+    return (
+        f"{word} step {moment.step:,}: loss {moment.val_loss:.4f}, writing copies "
+        f"{moment.writing.copied:.1%} of its runs of {COPIED_WORDS} words, "
+        f"{len(moment.writing.longest_copy)} characters at most"
+    )
+
+
 def moments_section(moments: Moments) -> str:
     """Return both as HTML: what was measured, and a text of each."""
     names = ("the best step", "the last step")

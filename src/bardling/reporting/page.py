@@ -36,7 +36,9 @@ tr.model td { font-weight: bold; }
 figure { margin: 1rem 0; } blockquote { margin: .8rem 0 1.2rem; padding-left: 1rem;
   border-left: 3px solid var(--line); white-space: pre-wrap; overflow-wrap: anywhere; }
 blockquote.story { border-color: var(--good); } .rest { color: var(--soft); }
-.where { color: var(--bad); } code { font-size: .9em; white-space: pre-wrap; }
+.where { color: var(--bad); } code { font-size: .9em; white-space: pre-wrap;
+  overflow-wrap: anywhere; } table.words td { vertical-align: top; }
+.cosine { color: var(--soft); font-size: .85em; }
 """
 
 
@@ -52,13 +54,14 @@ def run_page(
     tokenizers: Comparison | str | None = None,
     readings: Sequence[Reading] = (),
     moments: Moments | None = None,
+    inside: Sequence[str] = (),
 ) -> str:
     """Return the page of a run as HTML.
 
     `samples` are what the model writes now, `by_grammar` tells whether they should be stories, and
     `advice` are commands to try next, each with what it does. `tokenizers` are compared, or it says
     why they are not; with None the page does not speak of them. `moments` are the best step and the
-    last of a run that went on past its best.
+    last of a run that went on past its best; `inside` is what probing found, as HTML.
     """
     parts = [
         f"<h1>{escape(name)}</h1>",
@@ -78,6 +81,7 @@ def run_page(
         *([_share(samples)] if by_grammar else []),
         *(_sample(sample, by_grammar=by_grammar) for sample in samples[:8]),
         *(["<h2>Best and last</h2>", moments_section(moments)] if moments else []),
+        *inside,
         *_tokenizers(tokenizers),
         "<h2>What to try next</h2>",
         *(f"<p><code>{escape(c)}</code><br>{escape(why)}</p>" for c, why in advice),

@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from bardling import storage
-from bardling.checkpoint import open_checkpoint
+from bardling.checkpoint import Checkpoint, open_checkpoint
 from bardling.data.documents import known_documents
 from bardling.data.stories.truth import analogies, nouns
 from bardling.data.token_folder import open_split
@@ -27,8 +27,8 @@ from bardling.evaluation.word_vectors import embedded_vectors, frequent_words, r
 from bardling.generation.text import read_prompt
 from bardling.model.attention import attention_weights
 from bardling.model.gpt import GPT
-from bardling.reporting.probe_page import Probe, Solved, probe_page
-from bardling.run_folder import find_run, runs_folder
+from bardling.reporting.probe_page import Probe, Solved, probe_page, probe_parts
+from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.text.tokenizer import Tokenizer
 
 READ_TOKENS = 400_000
@@ -54,6 +54,20 @@ def probe(
     """
     run = find_run(folder, runs_folder())
     loaded = open_checkpoint(run, checkpoint, note)
+    done, parts = look_inside(run, loaded, words=words, prompt=prompt, note=note)
+    storage.write_text(done.path, probe_page(done, parts))
+    return done
+
+
+def look_inside(
+    run: RunFolder,
+    loaded: Checkpoint,
+    *,
+    words: Sequence[str] = (),
+    prompt: str = "",
+    note: Callable[[str], None],
+) -> tuple[Probe, list[str]]:
+    """Return what a probe of a run's checkpoint finds, and the same as parts of a page."""
     model, tokenizer = loaded.build_model().float(), loaded.tokenizer
     train = open_split(run.tokens_path, "train", tokenizer)
     told = known_documents(open_split(run.tokens_path, "val", tokenizer), tokenizer) is not None
@@ -82,11 +96,8 @@ def probe(
         path=run.path / "probe.html",
     )
     attention = [layer[0] for layer in attention_weights(model, torch.tensor([start.ids]))]
-    storage.write_text(
-        done.path,
-        probe_page(done, tokenizer, attention=attention, ids=start.ids, places=places_table(model)),
-    )
-    return done
+    places = places_table(model)
+    return done, probe_parts(done, tokenizer, attention=attention, ids=start.ids, places=places)
 
 
 def _beginning(texts: Sequence[str], tokenizer: Tokenizer) -> str:

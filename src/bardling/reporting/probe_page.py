@@ -17,10 +17,6 @@ from bardling.reporting.probe_charts import attention_grid, gradient_chart, plac
 from bardling.text.tokenizer import Tokenizer
 
 MAPPED_WORDS = 80
-STYLE = """
-table.words td { vertical-align: top; } code { overflow-wrap: anywhere; }
-.cosine { color: var(--soft); font-size: .85em; }
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +51,24 @@ class Probe:
     path: Path
 
 
-def probe_page(
+def probe_page(probe: Probe, parts: Sequence[str]) -> str:
+    """Return a page of the parts of a probe as HTML."""
+    title = f"Inside {probe.name}"
+    head = [f"<h1>{escape(title)}</h1>", f'<p class="facts">step {probe.step:,}</p>']
+    return document(title, [*head, *parts])
+
+
+def probe_parts(
     probe: Probe,
     tokenizer: Tokenizer,
     *,
     attention: Sequence[Float[Tensor, "head time time"]],
     ids: Sequence[int],
     places: Float[Tensor, "place width"] | None,
-) -> str:
-    """Return the page as HTML."""
+) -> list[str]:
+    """Return what was found as HTML, for a page of its own or that of the run."""
     tokens = [shown(tokenizer, token) for token in ids]
-    parts = [
-        f"<h1>Inside {escape(probe.name)}</h1>",
-        f'<p class="facts">step {probe.step:,}</p>',
+    return [
         "<h2>Neighbours</h2>",
         "<p>The nearest words by the cosine between vectors: rows of the embedding table, and the "
         "stream where the model has just read the word, averaged over layers and places.</p>",
@@ -82,7 +83,6 @@ def probe_page(
         *_places(places),
         *_training(probe),
     ]
-    return document(f"Inside {probe.name}", parts, style=STYLE)
 
 
 def _neighbours(probe: Probe) -> str:

@@ -28,6 +28,7 @@ from bardling.reporting.console import clock, count
 from bardling.reporting.moments import Moments
 from bardling.reporting.page import run_page, standing_rows
 from bardling.reporting.past_its_best import past_its_best
+from bardling.reporting.probe import look_inside
 from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.text.tokenizer import Tokenizer
 
@@ -65,12 +66,14 @@ def report(
     num_samples: int = SAMPLES,
     seed: int = 0,
     tokenizers: bool = True,
+    probes: bool = False,
     note: Callable[[str], None] = warn,
 ) -> Report:
     """Measure the best step of a run, let it write, and leave `report.html` in its folder.
 
     `folder` is the run's path, or its name in ./runs; `tokenizers` compares some on the run's text,
-    which takes seconds; `note` hears what should be known (a Python warning by default).
+    which takes seconds, and `probes` looks inside the model as `probe` does. `note` hears what
+    should be known (a Python warning by default).
     """
     run = find_run(folder, runs_folder())
     checkpoint = open_checkpoint(run, "best", note)
@@ -102,6 +105,7 @@ def report(
         readings=_readings(run),
         tokenizers=done.tokenizers,
         moments=done.moments,
+        inside=look_inside(run, checkpoint, note=note)[1] if probes else (),
     )
     storage.write_text(done.path, page)
     return done
