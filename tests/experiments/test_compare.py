@@ -110,6 +110,11 @@ def test_a_run_that_diverges_is_a_row(text, tmp_path):
     assert (wide.mean, wide.losses) == (None, [])
     _, cells = table_of(experiment)
     assert cells[1][1] == "diverged"
+    ears = Ears()
+    again, _ = made(text, tmp_path / "e", ears, optimizer="sgd", lr=1e30, clip_norm=0.0)
+    assert again.rows == experiment.rows and not ears.heard["wide-seed0"].results
+    with pytest.raises(UsageError, match="a resumed run keeps its settings"):
+        made(text, tmp_path / "e", optimizer="sgd", lr=1e29, clip_norm=0.0)
 
 
 def test_the_table_has_the_columns_that_say_something(text, tmp_path):
