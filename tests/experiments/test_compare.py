@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape
 from xml.etree import ElementTree
 
 import pytest
@@ -68,9 +69,12 @@ def test_what_is_left_in_the_folder(text, tmp_path):
     assert [row["name"] for row in found["rows"]] == ["narrow", "wide"]
     assert found["rows"][0]["mean"] == experiment.rows[0].mean
     assert found["command"] == "bardling sweep it"
+    assert list(found["commands"]) == ["narrow", "wide"]
+    assert "--model.n-embd 32" in found["commands"]["wide"]
     ElementTree.fromstring((folder / "chart.svg").read_text())
     assert (folder / "chart.png").read_bytes().startswith(b"\x89PNG")
     html = page.read_text()
+    assert all(escape(command) in html for command in found["commands"].values())
     assert "a few &lt;channels&gt;" in html and "<script" not in html
     assert not re.search(r'(src|href)="(?!#)', html)
 

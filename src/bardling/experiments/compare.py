@@ -11,6 +11,7 @@ from bardling.evaluation.standing import BIGRAM, FIT_TOKENS, LONG, ngram_loss
 from bardling.experiments.cases import Case, Listen
 from bardling.experiments.pictures import Draw, bars
 from bardling.experiments.trials import carry_out
+from bardling.presets.command import training_command
 from bardling.reporting.curves import matplotlib
 from bardling.reporting.experiment import Experiment, write_experiment
 from bardling.reporting.rows import Row, read_outcome
@@ -56,6 +57,7 @@ def compare(
         levels=levels,
         pictures=drawn.pictures,
         samples={name: last_sample(run) for name, run in first.items() if last_sample(run)},
+        commands={case.name: training_command(case.trials[0].config) for case in cases},
         remarks=(*drawn.remarks, *remarks),
         values=drawn.values,
     )
@@ -92,6 +94,7 @@ def lay_over(runs: Sequence[RunFolder], folder: Path, *, command: str) -> tuple[
         rows=rows,
         pictures=bars(rows, {}).pictures,
         samples={name: last_sample(run) for name, run in named.items() if last_sample(run)},
+        commands={name: training_command(run.config()) for name, run in named.items()},
     )
     return experiment, write_experiment(experiment, folder)
 

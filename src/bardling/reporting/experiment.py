@@ -36,6 +36,8 @@ class Experiment:
     """By file name, without its ending."""
     samples: Mapping[str, str] = field(default_factory=dict)
     """What each row's first run wrote last."""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    """What makes each row's first run by itself."""
     remarks: Sequence[str] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     """What was worked out of the rows, for results.json."""
@@ -74,6 +76,7 @@ def write_experiment(experiment: Experiment, folder: Path) -> Path:
         "command": experiment.command,
         "facts": list(experiment.facts),
         "levels": dict(experiment.levels),
+        "commands": dict(experiment.commands),
         "remarks": [remark.rstrip(".") for remark in experiment.remarks],
         "rows": [row.to_json() for row in experiment.rows],
         **experiment.values,
@@ -102,8 +105,12 @@ def _page(experiment: Experiment, pictures: Sequence[str]) -> str:
         parts.append("<h2>What each wrote at its end</h2>")
     for name, text in experiment.samples.items():
         parts.append(f'<p class="facts">{escape(name)}</p><blockquote>{escape(text)}</blockquote>')
-    again = f"<p><code>{escape(experiment.command)}</code></p>"
-    return document(experiment.title, [*parts, "<h2>Again</h2>", again], style=STYLE)
+    parts += ["<h2>Again</h2>", f"<p><code>{escape(experiment.command)}</code></p>"]
+    for name, command in experiment.commands.items():
+        parts.append(
+            f'<p class="facts">{escape(name)} alone</p><p><code>{escape(command)}</code></p>'
+        )
+    return document(experiment.title, parts, style=STYLE)
 
 
 def _table(experiment: Experiment) -> str:

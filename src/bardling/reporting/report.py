@@ -24,6 +24,7 @@ from bardling.generation.sampling import Sample
 from bardling.generation.text import generate_texts, read_prompt
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
+from bardling.presets.command import training_command
 from bardling.reporting.console import clock, count
 from bardling.reporting.moments import Moments
 from bardling.reporting.page import run_page, standing_rows
@@ -213,6 +214,7 @@ def _advice(run: RunFolder) -> list[tuple[str, str]]:
     """Return commands that go on from here."""
     name, corpus = shlex.quote(str(run.path)), shlex.quote(run.config().data.corpus)
     return [
+        (training_command(run.config()), "this run again"),
         (f"bardling generate {name} --temperature 0.5 0.8 1.1", "the same draws, bolder or wilder"),
         (f"bardling train {corpus} --budget 10m", "more time, a larger model"),
         (

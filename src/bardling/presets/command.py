@@ -1,0 +1,53 @@
+"""The command line that makes a run again, worked out from its settings."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bardling.config import RunConfig, settings
+from bardling.data.corpora import is_corpus
+from bardling.fields import KIND
+from bardling.presets.table import PRESETS, config_for
+from bardling.storage import exists
+
+PREFIXES = {"data": "", "training": "", "model": "model.", "optimizer": "optimizer.",
+            "machine": "machine."}  # fmt: skip
+FOLLOWING = ("vocab_size",)
+"""Settings that follow from the text."""
+
+
+def training_command(config: RunConfig) -> str:
+    """Return the `bardling train` with the fewest options that makes a run by these settings.
+
+    It begins with the corpus, or with the preset that is nearest.
+    """
+    corpus = config.data.corpus
+    targets = [*([corpus] if is_corpus(corpus) or exists(Path(corpus)) else []), *PRESETS]
+    lines = [["bardling", "train", target, *_options(target, config)] for target in targets]
+    shortest = min(lines, key=len)
+    return shlex.join(shortest)
+
+
+def _options(target: str, config: RunConfig) -> Iterator[str]:
+    """Yield the options that lead from what a word stands for to a config."""
+    base = config_for(target, config.training.budget)
+    if base.training.budget != config.training.budget:
+        yield from ("--budget", config.training.budget)
+        base = base.with_overrides(budget=config.training.budget)
+    kind = config.to_json()["optimizer"][KIND]
+    if base.to_json()["optimizer"][KIND] != kind:
+        yield from ("--optimizer", kind)
+        base = base.with_overrides(optimizer=kind)
+    before, wanted = base.to_json(), config.to_json()
+    for part, name in settings(wanted):
+        value = wanted[part][name]
+        if before[part][name] != value and name not in FOLLOWING:
+            yield from _option(PREFIXES[part], name.replace("_", "-"), value)
+
+
+def _option(prefix: str, name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{prefix}{'' if value else 'no-'}{name}"]
+    values = value if isinstance(value, list | tuple) else [value]
+    return [f"--{prefix}{name}", *map(str, values)]
