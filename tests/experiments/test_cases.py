@@ -8,7 +8,7 @@ from bardling.config import RunConfig, difference
 from bardling.errors import ConfigError, UsageError
 from bardling.experiments.ablations import OPTIMIZERS, REMOVALS, ablations, whole_model
 from bardling.experiments.ladder import chosen, quick_remarks, rungs, tokens_of
-from bardling.experiments.named_sweeps import NAMED, named_cases
+from bardling.experiments.named_sweeps import NAMED, crossed, named_cases
 from bardling.experiments.sweep import combinations, parse_vary
 from bardling.training.optimizer_config import Muon
 
@@ -108,6 +108,13 @@ def test_what_cannot_be_varied():
         combinations(RunConfig(), {"n_layer": ["none"]})
     with pytest.raises(UsageError, match="'lr-1' is there twice"):
         combinations(RunConfig(), {"lr": [1, 1]})
+
+
+def test_two_settings_crossed_are_a_map():
+    found = {name: crossed(task.points) for name, task in NAMED.items()}
+    assert found["context-rate"] == {"block_size": [128, 256], "lr": [1e-4, 3e-4]}
+    assert found["rate"] == {}  # rate and warm-up move together
+    assert found["heads"] == {"n_head": [1, 6, 12, 24]}
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -119,6 +119,13 @@ NAMED: dict[str, Exercise] = {
 }
 
 
+def crossed(points: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the values of each setting where the points are all combinations of them, else {}."""
+    axes = {name: list(dict.fromkeys(point[name] for point in points)) for name in points[0]}
+    whole = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    return axes if whole == list(points) else {}
+
+
 def named_cases(
     exercise: Exercise, config: RunConfig, *, n_seeds: int = 1, full: bool = False
 ) -> list[Case]:

@@ -12,7 +12,7 @@ from bardling.experiments.cases import Case
 from bardling.experiments.compare import compare, lay_over, nobody
 from bardling.experiments.grids import BUDGETS, SIZES, STORIES, STORY_BUDGET, size_grid, story_sizes
 from bardling.experiments.ladder import chosen, quick_remarks, rungs
-from bardling.experiments.named_sweeps import NAMED, named_cases
+from bardling.experiments.named_sweeps import NAMED, crossed, named_cases
 from bardling.experiments.pictures import Draw, bars, grid
 from bardling.experiments.place import Place
 from bardling.experiments.power_law import require_runs
@@ -119,7 +119,7 @@ def exercise(
         f"sweep-{word}" + ("-full" if full else ""),
         place,
         title=f"{word}: {task.about}",
-        draw=bars,
+        draw=partial(grid, crossed(task.points)),
         remarks=(*task.remarks, *(() if full else (QUICK_REMARK,))),
     )
 
