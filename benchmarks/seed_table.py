@@ -4,20 +4,26 @@
     python benchmarks/seed_table.py write
 
 `collect` keeps what an experiment (`bardling ladder`, `sweep`, `scale`) or a single run found as
-results/experiments/NAME.json, and its pictures in docs/pictures. `write` makes the section of
-docs/results.md between its marks anew from those files, and touches nothing else.
+results/experiments/NAME.json, and its pictures in docs/pictures; rungs of a ladder that were not
+made again stay. `write` makes the section of docs/results.md between its marks anew from those
+files, and the bars in docs/pictures, and touches nothing else.
 """
 
 import argparse
 import json
 import math
 import shutil
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bardling.experiments.ablations import OPTIMIZERS, REMOVALS
 from bardling.experiments.compare import machine_of
+from bardling.experiments.ladder import rungs
+from bardling.experiments.pictures import bars
+from bardling.reporting.charts import svg
 from bardling.reporting.console import clock, count
-from bardling.reporting.rows import Row, read_outcome
+from bardling.reporting.rows import Outcome, Row, read_outcome
 from bardling.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +35,7 @@ FOUND, PICTURES, PAGE = (
 BEGIN, END = "<!-- seeds: made by benchmarks/seed_table.py -->", "<!-- seeds: end -->"
 GPU, NETWORK = "82M tokens, for a GPU", "needs the network"
 GOOD = "about 1.5 is good"
+ORDER = [one.name for one in (*rungs(), *REMOVALS, *OPTIMIZERS)]
 
 
 class Work(NamedTuple):
@@ -70,12 +77,7 @@ SEEDS = (
     rung("feed-forward", "2.23", "feed-forward"),
     rung("three blocks", "2.09", "blocks"),
     rung("scaled", "1.59", "scaled"),
-    Work(
-        "001, scaled, trained longer",
-        "1.59",
-        "bardling ladder --only longer",
-        ("ladder-longer", "longer"),
-    ),
+    rung("scaled, trained longer", "1.59", "longer"),
     story("small", "17.75"),
     story("medium", "10.23"),
     story("large", "8.08"),
@@ -93,7 +95,7 @@ def collect(folder: Path) -> None:
     FOUND.mkdir(parents=True, exist_ok=True)
     PICTURES.mkdir(parents=True, exist_ok=True)
     if (folder / "results.json").is_file():
-        values = json.loads((folder / "results.json").read_text())
+        values = _with_earlier(json.loads((folder / "results.json").read_text()), folder.name)
         for picture in folder.glob("*.svg"):
             shutil.copy(picture, PICTURES / f"{folder.name}.{picture.name}")
     else:
@@ -107,9 +109,46 @@ def collect(folder: Path) -> None:
     (FOUND / f"{folder.name}.json").write_text(json.dumps(values, indent=1) + "\n")
 
 
+def _with_earlier(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what was found, and the rungs and parts beside it that were collected before."""
+    path = FOUND / f"{name}.json"
+    rows = {row["name"]: row for row in values["rows"]}
+    if not path.is_file() or not set(rows) <= set(ORDER):
+        return values
+    earlier = json.loads(path.read_text())
+    rows = {row["name"]: row for row in earlier["rows"]} | rows
+    outcomes = [outcome for row in rows.values() for outcome in row["outcomes"]]
+    minutes = sum(outcome["seconds"] for outcome in outcomes) / 60
+    facts = [values["facts"][0], f"{len(outcomes)} runs, {minutes:.0f} min of training"]
+    return {
+        **values,
+        "facts": [*facts, *dict.fromkeys([*earlier["facts"][2:], *values["facts"][2:]])],
+        "command": values["command"].partition(" --only")[0],
+        "commands": earlier.get("commands", {}) | values["commands"],
+        "remarks": list(dict.fromkeys([*earlier["remarks"], *values["remarks"]])),
+        "rows": sorted(rows.values(), key=lambda row: ORDER.index(row["name"])),
+    }
+
+
+def draw(name: str, values: dict[str, Any]) -> None:
+    """Draw the bars of an experiment anew, where it has bars."""
+    path = PICTURES / f"{name}.chart.svg"
+    if path.is_file():
+        figure = bars([_read(row) for row in values["rows"]], values["levels"]).pictures["chart"]
+        path.write_text(svg(figure))
+
+
+def _read(row: dict[str, Any]) -> Row:
+    known = {field.name for field in fields(Row)}
+    outcomes = tuple(Outcome(**outcome) for outcome in row["outcomes"])
+    return Row(**{k: v for k, v in row.items() if k in known} | {"outcomes": outcomes})
+
+
 def write() -> None:
-    """Make the section anew."""
+    """Make the section anew, and its bars."""
     found = {path.stem: json.loads(path.read_text()) for path in sorted(FOUND.glob("*.json"))}
+    for name, values in found.items():
+        draw(name, values)
     machines = dict.fromkeys(m for values in found.values() for m in values["facts"][2:] if m)
     parts = ["", *_seeds(found), "", f"Computed on {'; '.join(machines)}."]
     for name, values in found.items():
@@ -177,7 +216,17 @@ def _experiment(name: str, values: dict[str, Any]) -> list[str]:
         "",
         f"Counting: {levels} nats per token.",
         *[f"\n{r}." for r in values["remarks"]],
+        *_alone(values.get("commands", {})),
     ]
+
+
+def _alone(commands: dict[str, str]) -> list[str]:
+    """Return what makes each row by itself, folded away."""
+    if not commands:
+        return []
+    lines = [f"{command}  # {name}" for name, command in commands.items()]
+    head = "<details><summary>each row by itself, seed 0</summary>"
+    return ["", head, "", "```console", *lines, "```", "", "</details>"]
 
 
 def _loss(value: float | None) -> str:

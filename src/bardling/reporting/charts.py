@@ -35,11 +35,6 @@ def bar_chart(
             ratio = (means[place] or 0.0) / row.mean
             dots = [loss * ratio for loss in row.losses]
             axes.scatter([place] * len(dots), dots, s=7, color="black", zorder=5)
-    for place, mean in known:
-        axes.annotate(
-            f"{mean:.2f}", (place, mean), ha="center", va="bottom", color=GREY, fontsize=8,
-            xytext=(0, 3), textcoords="offset points",
-        )  # fmt: skip
     stated = [(place, row.stated) for place, row in enumerate(rows) if row.stated is not None]
     if stated:
         axes.scatter(
@@ -57,9 +52,22 @@ def bar_chart(
     if shown:
         low, high = min(shown), max(shown)
         axes.set_ylim(max(0.0, low - 0.6 * (high - low) - 0.05), high + 0.12 * (high - low) + 0.05)
+    _write_means(axes, known)
     axes.set_xticks(range(len(rows)), [row.name for row in rows], rotation=35, ha="right")
     axes.set_ylabel(y_label)
     return finished(figure, axes)
+
+
+def _write_means(axes: Any, known: Sequence[tuple[int, float]]) -> None:
+    """Write each mean at the foot of its bar, where no line or dot is; above one that is short."""
+    foot, top = axes.get_ylim()
+    for place, mean in known:
+        inside = mean - foot > 0.08 * (top - foot)
+        axes.annotate(
+            f"{mean:.2f}", (place, foot if inside else mean), ha="center", va="bottom",
+            color="white" if inside else GREY, fontsize=8, xytext=(0, 4),
+            textcoords="offset points", zorder=6,
+        )  # fmt: skip
 
 
 def heat_map(
