@@ -176,6 +176,8 @@ def _seeds(found: dict[str, Any]) -> list[str]:
         loss = f"**{row['mean']:.4f}**" + (f" ± {row['spread']:.4f}" if row["spread"] else "")
         if "perplexity" in work.states:
             loss += f", perplexity {math.exp(row['mean']):.2f}"
+        if row.get("excess") is not None:
+            loss += f", {row['excess']:.4f} above the floor"
         outcomes = row["outcomes"]
         bits = outcomes[0]["bits_per_byte"]
         seconds = sum(o["seconds"] for o in outcomes) / len(outcomes)

@@ -1,6 +1,7 @@
 """Scaling from runs to a law: what is counted, what a budget buys, seed 002's sizes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from bardling.experiments.scaling import (
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from bardling.model.size import count_multiplied
+from bardling.reporting.experiment import Experiment, table_of
 from bardling.reporting.rows import Outcome, Row
 from bardling.text.bpe import BPETokenizer
 from tiny import write_text
@@ -69,6 +71,20 @@ def test_seconds_buy_the_size_that_ends_lowest():
     for other in (weights / 3, weights * 3):
         assert law.loss(other, 60.0 / (costs[0] * other ** costs[1])) > loss
     assert best_for_seconds(fit, costs, 600.0)[0] > weights
+
+
+def test_a_floor_gives_each_row_what_is_above_it():
+    known = replace(row(loss=2.0).outcomes[0], floor=1.25)
+    told = replace(row(), outcomes=(known, replace(known, last=3.0)))
+    assert told.excess == pytest.approx(1.25) and told.to_json()["excess"] == told.excess
+    assert row().excess is None
+    assert replace(told, outcomes=(known, replace(known, last=None))).excess is None
+    for rows, shown in (([told, row()], True), ([row()], False)):
+        heads, cells = table_of(Experiment(title="", facts=[], command="", rows=rows))
+        assert ("above the floor" in heads) == shown
+        assert {len(line) for line in cells} == {len(heads)}
+    heads, cells = table_of(Experiment(title="", facts=[], command="", rows=[told, row()]))
+    assert [line[heads.index("above the floor")] for line in cells] == ["1.2500", ""]
 
 
 def test_seed_002_on_fewer_tokens():

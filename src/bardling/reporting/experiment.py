@@ -54,7 +54,9 @@ def loss_cell(row: Row) -> str:
 def table_of(experiment: Experiment) -> tuple[list[str], list[list[str]]]:
     """Return the heads and the cells of the table that screen and page show."""
     stated = any(row.stated is not None for row in experiment.rows)
-    heads = ["", "last loss", "best", *(["stated"] if stated else []), "bits per byte",
+    floor = any(row.excess is not None for row in experiment.rows)
+    heads = ["", "last loss", "best", *(["above the floor"] if floor else []),
+             *(["stated"] if stated else []), "bits per byte",
              "parameters", "tokens", "seeds", "time", "what it is"]  # fmt: skip
     cells = []
     for row in experiment.rows:
@@ -62,6 +64,7 @@ def table_of(experiment: Experiment) -> tuple[list[str], list[list[str]]]:
         per_byte = "" if row.bits_per_byte is None else nats(row.bits_per_byte)
         cells.append(
             [row.name, loss_cell(row), best,
+             *(["" if row.excess is None else nats(row.excess)] if floor else []),
              *(["" if row.stated is None else f"{row.stated:.2f}"] if stated else []),
              per_byte, count(row.parameters), count(row.tokens), str(len(row.outcomes)),
              clock(row.seconds), row.about]

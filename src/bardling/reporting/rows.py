@@ -88,6 +88,12 @@ class Row:
         return _mean([outcome.bits_per_byte for outcome in self.outcomes])
 
     @property
+    def excess(self) -> float | None:
+        """How far the mean is above what the language leaves to chance, where that is known."""
+        floor = _mean([outcome.floor for outcome in self.outcomes])
+        return None if self.mean is None or floor is None else self.mean - floor
+
+    @property
     def state(self) -> State:
         """How the run that got least far ended."""
         found = {outcome.state for outcome in self.outcomes}
@@ -110,7 +116,9 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values, with the means beside the outcomes."""
-        means = {name: getattr(self, name) for name in ("mean", "spread", "best", "per_byte")}
+        means = {
+            name: getattr(self, name) for name in ("mean", "spread", "best", "per_byte", "excess")
+        }
         return {**asdict(self), **means}
 
 
