@@ -6,8 +6,9 @@ import pytest
 
 from bardling.cli.options import split_commas, value_of
 from bardling.cli.settings import parse_settings
-from bardling.cli.train import TrainArguments
+from bardling.cli.train import TrainArguments, _given
 from bardling.config import RunConfig
+from bardling.planning import open_settings
 from bardling.presets.command import training_command
 from bardling.presets.table import PRESETS, config_for
 from tiny import tiny_config, write_text
@@ -18,6 +19,7 @@ def read(command: str) -> RunConfig:
     program, verb, target, *words = shlex.split(command)
     assert (program, verb) == ("bardling", "train")
     base = config_for(target, value_of("--budget", words))
+    assert open_settings(base, _given(words)) == frozenset(), "the command would choose sizes"
     return parse_settings(TrainArguments, base, split_commas(words, "--keep-at"), prog="x train")[1]
 
 
@@ -46,8 +48,11 @@ def test_other_settings_are_options(name, changes):
 def test_a_text_with_a_difficult_name(tmp_path):
     folder = tmp_path / "it's a text"
     folder.mkdir()
-    config = tiny_config(write_text(folder))
-    assert read(training_command(config)) == config
+    for changes in ({}, {"budget": "60s"}):
+        config = tiny_config(write_text(folder), **changes)
+        assert read(training_command(config)) == config
+    plain = config_for(config.data.corpus).with_overrides(budget="60s")
+    assert read(training_command(plain)) == plain
     gone = config.with_overrides(corpus=str(tmp_path / "gone.txt"))
     assert "--corpus" in training_command(gone) and read(training_command(gone)) == gone
 

@@ -8,6 +8,7 @@ import torch
 
 from bardling import pacing, workbench
 from bardling.checkpoint import load_checkpoint
+from bardling.machine.compiling import NO_GRAPHS
 from bardling.pacing import Pace
 from bardling.reporting.watcher import RunFacts
 from bardling.run import resume_run, start_run
@@ -258,11 +259,13 @@ def test_graphs_are_not_asked_for_where_gradients_are_added_up(text, monkeypatch
     monkeypatch.setattr(workbench, "compiled", lambda loss, wish: asked.append(wish) or loss)
     monkeypatch.setattr("bardling.machine.machine.pick_compile", lambda *_, **__: (True, ""))
     run = set_up(text, compile="graphs", accumulate=parts, kernels="plain")
-    bench = Workbench(run, Listener().note, None)
+    listener = Listener()
+    bench = Workbench(run, listener.note, None)
     bench.rehearse(None)
     assert asked == [wished] and bench.learner is not bench.plain
+    assert listener.notes == [NO_GRAPHS] * (parts - 1)
     bench.fit(MemoryError())  # from here on in twice as many parts
-    assert asked == [wished, "on"]
+    assert asked == [wished, "on"] and listener.notes[-1] == NO_GRAPHS
 
 
 def test_a_run_goes_on_without_a_compiler_that_fails_and_remembers_that(text, monkeypatch):

@@ -1,8 +1,7 @@
 """What lies ready before the first step: tokens, model, optimizer, and the machine they are on.
 
 `Workbench` builds it from a run's folder and, on a resume, from its checkpoint; `rehearse`
-compiles, and works out how many steps a budget in time buys. What is done with it, step by step,
-is left to the trainer.
+compiles, and turns a budget in time into steps. The steps themselves are the trainer's.
 """
 
 import math
@@ -25,7 +24,7 @@ from bardling.evaluation.loss import evaluate
 from bardling.evaluation.samples import sample_text
 from bardling.evaluation.validation import Validation
 from bardling.kernels.choice import obstacle, with_kernels
-from bardling.machine.compiling import compiled, expected_seconds
+from bardling.machine.compiling import NO_GRAPHS, compiled, expected_seconds
 from bardling.machine.config import MachineConfig
 from bardling.machine.machine import Machine, choose_machine
 from bardling.machine.memory import keep_freed_memory, ran_out
@@ -49,7 +48,6 @@ MEASURING_SHARE = 0.1  # of the time that is left, for steps and for evaluations
 REHEARSED_SAMPLE = 24  # tokens written to learn what a sample costs
 SAVED_BYTES_PER_SECOND = 1.5e8  # hashed, written, synced and read back
 SAVE_SECONDS = 0.05
-
 Found = TypeVar("Found")
 
 
@@ -158,12 +156,14 @@ class Workbench:
             f"now on, {part} sequences at a time; the result is the same but for rounding"
         )
         if self.config.machine.compile == "graphs" and self.learner is not self.plain:
-            self.learner = self.fitting(self._compiled)
+            self.note(NO_GRAPHS)  # it compiles at its next step, when the failed one is forgotten
+            self.learner = replace(self.plain, loss=compiled(self.plain.loss, wish="on"))
 
     def _compiled(self) -> Learner:
         wish = self.config.machine.compile
         if wish == "graphs" and self.settings.accumulate > 1:
-            wish = "on"  # a graph holds the gradient of one part only
+            wish = "on"
+            self.note(NO_GRAPHS)
         way = partial(compiled, wish=wish)
         return compile_learner(self.plain, way, self.windows.batch, self.settings, self.note)
 

@@ -31,6 +31,10 @@ def test_the_seeds_last_bar_is_met_by_the_same_model_trained_longer():
     assert tokens == [1500 * 16 * 128, 8000 * 16 * 128, 5000 * 64 * 128]
     assert "longer" not in full
     (remark,) = quick_remarks(list(quick.values()))
+    alike = {case.name: case.stated for case in rungs(longer=False)}
+    assert "longer" not in alike and alike["scaled"] == 1.59
+    (elsewhere,) = quick_remarks(rungs("stories"))
+    assert "'longer'" in remark and "'longer'" not in elsewhere
     assert "on 3.07M tokens" in remark and "--full gives each 41M." in remark
     assert quick_remarks([longer]) == []
 

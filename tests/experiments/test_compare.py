@@ -114,11 +114,6 @@ def test_a_run_that_diverges_is_a_row(text, tmp_path):
     assert (wide.mean, wide.losses) == (None, [])
     _, cells = table_of(experiment)
     assert cells[1][1] == "diverged"
-    ears = Ears()
-    again, _ = made(text, tmp_path / "e", ears, optimizer="sgd", lr=1e30, clip_norm=0.0)
-    assert again.rows == experiment.rows and not ears.heard["wide-seed0"].results
-    with pytest.raises(UsageError, match="a resumed run keeps its settings"):
-        made(text, tmp_path / "e", optimizer="sgd", lr=1e29, clip_norm=0.0)
 
 
 def test_the_table_has_the_columns_that_say_something(text, tmp_path):
@@ -178,9 +173,12 @@ def test_the_verbs_as_functions(text, tmp_path):
         str(text), only=["bigram", "heads"], seeds=1, budget="3steps", runs_dir=tmp_path
     )
     assert [row.name for row in found.rows] == ["bigram", "heads"]
+    assert found.command == "bardling ladder"
     with pytest.raises(UsageError, match="nothing varies"):
         bardling.sweep("shakespeare", {})
     with pytest.raises(UsageError, match="there is no exercise 'x'"):
         bardling.exercise("x")
+    with pytest.raises(TypeError, match="no argument 'run_dir', did you mean 'runs_dir'"):
+        bardling.ladder(str(text), only=["bigram"], run_dir=tmp_path)
     with pytest.raises(UsageError, match="'x' is no ladder"):
         bardling.ladder(kind="x")

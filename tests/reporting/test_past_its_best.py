@@ -57,6 +57,18 @@ def test_a_run_that_ended_at_its_best_has_nothing_to_compare(run):
     run.result_path.write_text(json.dumps(told))
 
 
+def test_what_is_gone_is_not_shown_as_something_else(run):
+    told, notes = run.result(), []
+    moved = told | {"best": {**told["best"], "step": told["best"]["step"] + 1}}
+    run.result_path.write_text(json.dumps(moved))
+    train = open_split(run.tokens_path, "train", load_tokenizer(run.path))
+    assert past_its_best(run, train, seed=3, note=notes.append) is None
+    assert notes == [
+        "the best and the last step are not compared: one of them is not there any more"
+    ]
+    run.result_path.write_text(json.dumps(told))
+
+
 def test_the_report_has_them(run):
     done = bardling.report(run.path, tokenizers=False)
     page = done.path.read_text()

@@ -27,7 +27,7 @@ class LadderArguments(PlaceArguments):
     only: tuple[str, ...] = ()
     """Rungs or parts by name, with commas between them; all where none is named."""
     seeds: int = 0
-    """Seeds for each; 0 takes three for small rungs and one for others."""
+    """Seeds for each; 0 takes three for small rungs and the whole model, one for others."""
     budget: str = ""
     """Another budget for each run, in steps or tokens."""
 

@@ -42,6 +42,8 @@ def run(argv: Sequence[str]) -> int:
         raise UsageError(f"{arguments.num_samples} samples are none; give at least 1")
     if not arguments.runs:
         raise UsageError("name the run to report, or several to lay over each other")
+    if len(arguments.runs) > 1 and arguments.probes:
+        raise UsageError("--probes looks inside one run; name one")
     if len(arguments.runs) > 1:
         command = command_of("report", argv)
         runs_dir = arguments.runs_dir

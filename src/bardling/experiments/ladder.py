@@ -73,24 +73,24 @@ SCALED = (
 """Seed 001's last rung, what it says is missing of GPT-2, and what came after GPT-2."""
 
 
-def rungs(corpus: str = "shakespeare", *, full: bool = False) -> list[Case]:
+def rungs(corpus: str = "shakespeare", *, full: bool = False, longer: bool = True) -> list[Case]:
     """Return all rungs on a corpus, for half an hour or, `full`, with 5,000 whole batches.
 
     The half hour takes three seeds for the small rungs and one for the others. Where every rung has
     the seed's steps, none is `longer`.
     """
     first = seed_001().config.with_overrides(corpus=corpus, keep_last=1)
-    path = climb((*FIRST_STEPS, *SCALED), first)
+    path, longer = climb((*FIRST_STEPS, *SCALED), first), longer and not full
     return [
         Case(
             name=rung.name,
             about=rung.about,
             config=config.with_overrides(**(FULL if full else _quick(rung))),
             n_seeds=SEEDS if rung in FIRST_STEPS or full else SCALED_SEEDS,
-            stated=_stated(rung, full=full) if corpus == "shakespeare" else None,
+            stated=_stated(rung, longer=longer) if corpus == "shakespeare" else None,
         )
         for rung, config in path
-        if not (full and rung.name == LONGER)
+        if longer or rung.name != LONGER
     ]
 
 
@@ -100,9 +100,9 @@ def _quick(rung: Rung) -> Mapping[str, Any]:
     return QUICK_LONGER if rung.name == LONGER else QUICK
 
 
-def _stated(rung: Rung, *, full: bool) -> float | None:
-    """Return what the seed states of a rung; of its last one only where it is trained for long."""
-    return None if rung.name == SCALED[0].name and not full else rung.stated
+def _stated(rung: Rung, *, longer: bool) -> float | None:
+    """Return what the seed states of a rung; of its last one where it is trained longest."""
+    return None if rung.name == SCALED[0].name and longer else rung.stated
 
 
 def tokens_of(case: Case) -> int:
@@ -116,10 +116,12 @@ def tokens_of(case: Case) -> int:
 def quick_remarks(cases: Sequence[Case]) -> list[str]:
     """Say of the quick ladder's large rungs, where they are among some, what they compare with."""
     full = {case.name: tokens_of(case) for case in rungs(full=True)}
+    beside = any(case.name == LONGER and case.stated for case in cases)
     return [
         f"From '{case.name}' on {count(tokens_of(case))} tokens are too few for a model of that "
-        f"size: compare these rungs with each other, and '{LONGER}' with what the seed states; "
-        f"--full gives each {count(full[case.name])}."
+        "size: compare these rungs with each other"
+        + (f", and '{LONGER}' with what the seed states" if beside else "")
+        + f"; --full gives each {count(full[case.name])}."
         for case in cases
         if case.name == SCALED[0].name
     ]

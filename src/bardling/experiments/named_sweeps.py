@@ -64,11 +64,12 @@ NAMED: dict[str, Exercise] = {
         about="how long the windows are that the text is cut into (day 2)",
         preset="seed-003-small",
         points=_each("block_size", 16, 64, 256, 1024),
-        quick=QUICK | {"batch_size": 8, "budget": "1epochs"},
-        full={"budget": "1epochs"},
+        quick=QUICK | {"batch_size": 8, "budget": "1epochs", "order": "shuffled"},
+        full={"batch_size": 8, "budget": "1epochs", "order": "shuffled", "lr": 1e-3},
         remarks=(
-            "One pass over the text each: windows four times as long are a quarter as many, and "
-            "so are the steps.",
+            "One pass over the text each, 8 windows a step: windows four times as long are a "
+            "quarter as many, and so are the steps.",
+            "Day 2 counts windows and trains nothing: model and rate are ours.",
             "Each is validated by windows of its own length: a longer one leaves fewer characters "
             "without a past.",
         ),

@@ -8,9 +8,7 @@ one that has ended is only read. Trials of one row differ in nothing but the see
 from collections.abc import Sequence
 from pathlib import Path
 
-from bardling import storage
 from bardling.api import train_config
-from bardling.config import RunConfig, difference
 from bardling.errors import TrainingDiverged
 from bardling.experiments.cases import Case, Listen, Trial
 from bardling.reporting.rows import Outcome, Row, read_outcome
@@ -39,8 +37,6 @@ def carry_out(
 
 def _outcome(trial: Trial, folder: Path, data_dir: Path | None, watcher: Watcher) -> Outcome:
     run = RunFolder(folder / trial.name)
-    if _diverged(run, trial.config):
-        return read_outcome(run)
     try:
         train_config(
             trial.config,
@@ -53,12 +49,3 @@ def _outcome(trial: Trial, folder: Path, data_dir: Path | None, watcher: Watcher
     except TrainingDiverged as error:
         watcher.note(f"{trial.name}: {error}")
     return read_outcome(run)
-
-
-def _diverged(run: RunFolder, config: RunConfig) -> bool:
-    """Tell whether a run by these settings is there and has diverged, as it would again."""
-    return (
-        storage.exists(run.config_path)
-        and difference(config, run.config(), besides=("accumulate",)) is None
-        and read_outcome(run).state == "diverged"
-    )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from bardling.config import RunConfig
-from bardling.errors import UsageError
+from bardling.errors import UsageError, nearest
 from bardling.experiments.ablations import OPTIMIZERS, REMOVALS, ablations
 from bardling.experiments.cases import Case
 from bardling.experiments.compare import compare, lay_over, nobody
@@ -55,7 +55,11 @@ def ladder(
         raise UsageError(f"'{kind}' is no ladder; there are ladder, {', '.join(VARIATIONS)}")
     if full and kind != "ladder":
         raise UsageError(f"--full is for the ladder; give the {kind} another --budget")
-    every = rungs(corpus, full=full) if kind == "ladder" else ablations(VARIATIONS[kind], corpus)
+    every = (
+        rungs(corpus, full=full, longer=not budget)
+        if kind == "ladder"
+        else ablations(VARIATIONS[kind], corpus)
+    )
     every = [case.changed(n_seeds=seeds, budget=budget) for case in every]
     stem = plain_name(corpus)
     cases = chosen(every, only)
@@ -65,6 +69,7 @@ def ladder(
         cases,
         f"{kind}-{stem}" + ("-full" if full else ""),
         place,
+        verb="ladder",
         title=f"{kind} on {stem}",
         draw=bars,
         remarks=(*LADDER_REMARKS * seeds_own, *(quick_remarks(cases) if quick else ())),
@@ -93,6 +98,7 @@ def sweep(
         combinations(config, vary, n_seeds=_at_least_one(seeds)),
         f"sweep-{names}",
         place,
+        verb="sweep",
         title=" and ".join(vary),
         draw=partial(grid, vary),
     )
@@ -118,6 +124,7 @@ def exercise(
         named_cases(task, config, n_seeds=_at_least_one(seeds), full=full),
         f"sweep-{word}" + ("-full" if full else ""),
         place,
+        verb="sweep",
         title=f"{word}: {task.about}",
         draw=partial(grid, crossed(task.points)),
         remarks=(*task.remarks, *(() if full else (QUICK_REMARK,))),
@@ -140,7 +147,8 @@ def scale(
     cases = size_grid(corpus, sizes=sizes, budgets=budgets)
     optional("scipy.optimize", "science", "a power law")
     stem = plain_name(corpus)
-    return _made(cases, f"scale-{stem}", place, title=f"scaling on {stem}", draw=scaled)
+    title = f"scaling on {stem}"
+    return _made(cases, f"scale-{stem}", place, verb="scale", title=title, draw=scaled)
 
 
 def story_models(
@@ -154,6 +162,7 @@ def story_models(
         story_sizes(budget, corpus),
         "seed-002",
         place,
+        verb="scale --seed-002",
         title="seed 002: small, medium, large",
         draw=perplexities,
     )
@@ -177,19 +186,26 @@ def _made(
     default: str,
     place: Place,
     *,
+    verb: str,
     title: str,
     draw: Draw,
     remarks: Sequence[str] = (),
     among: Sequence[Case] = (),
 ) -> tuple[Experiment, Path]:
-    """Compare cases in the folder of a place, which has the `default` name where it has none."""
+    """Compare cases in the folder of a place, which has the `default` name where it has none.
+
+    Raises `TypeError` for a word that a place does not have.
+    """
+    known = Place.__annotations__
+    for word in set(place) - set(known):
+        raise TypeError(f"there is no argument '{word}'{nearest(word, known)}")
     runs_dir, data_dir = place.get("runs_dir"), place.get("data_dir")
     home = runs_folder(None if runs_dir is None else Path(runs_dir))
     return compare(
         cases,
         home / (place.get("name") or default),
         title=title,
-        command=place.get("command", "import bardling"),
+        command=place.get("command", f"bardling {verb}"),
         draw=draw,
         data_dir=None if data_dir is None else Path(data_dir),
         listen=place.get("listen", nobody),

@@ -19,6 +19,7 @@ from bardling.machine.config import CompileWish
 WORTH_SECONDS = 600.0
 """Shortest training, in seconds, that compiling shortens; measured in docs/performance.md."""
 
+NO_GRAPHS = "CUDA graphs hold one gradient: batches in parts are compiled without them"
 MODES = {"graphs": "reduce-overhead", "autotune": "max-autotune-no-cudagraphs"}
 """torch.compile's names for the ways it is asked to take more time for faster steps."""
 

@@ -10,11 +10,14 @@ from bardling.data.corpora import is_corpus
 from bardling.fields import KIND
 from bardling.presets.table import PRESETS, config_for
 from bardling.storage import exists
+from bardling.training.config import seconds_of_budget
 
 PREFIXES = {"data": "", "training": "", "model": "model.", "optimizer": "optimizer.",
             "machine": "machine."}  # fmt: skip
 FOLLOWING = ("vocab_size",)
 """Settings that follow from the text."""
+SIZE = "batch_size"
+"""One size that is given keeps all from being chosen."""
 
 
 def training_command(config: RunConfig) -> str:
@@ -42,8 +45,16 @@ def _options(target: str, config: RunConfig) -> Iterator[str]:
     before, wanted = base.to_json(), config.to_json()
     for part, name in settings(wanted):
         value = wanted[part][name]
-        if before[part][name] != value and name not in FOLLOWING:
+        differs = before[part][name] != value and name not in FOLLOWING
+        if differs or (name == SIZE and _would_be_planned(config)):
             yield from _option(PREFIXES[part], name.replace("_", "-"), value)
+
+
+def _would_be_planned(config: RunConfig) -> bool:
+    """Tell whether a command with this text and budget chooses sizes where none is given."""
+    return seconds_of_budget(config.training.budget) is not None and not is_corpus(
+        config.data.corpus
+    )
 
 
 def _option(prefix: str, name: str, value: Any) -> list[str]:

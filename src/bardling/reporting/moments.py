@@ -51,7 +51,8 @@ def moments_section(moments: Moments) -> str:
     )
     return (
         "<p>The same draws by both; the run went on after the loss on the validation text was "
-        "lowest.</p>"
+        "lowest. They are compared with the beginning of the training text, up to two million "
+        "characters.</p>"
         f'<table><tr><th></th>{heads}</tr>{lines}</table><div class="pair">{texts}</div>'
     )
 

@@ -4,10 +4,9 @@ Only the weights differ (seed 003, days 22 and 28). What reading would tell is m
 that has begun to learn its text by heart copies.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from bardling.checkpoint import open_checkpoint
+from bardling.checkpoint import Checkpoint, open_checkpoint
 from bardling.data.tokens import Tokens
 from bardling.evaluation.diagnosis import RISEN
 from bardling.evaluation.samples import SAMPLE_TEMPERATURE
@@ -27,28 +26,25 @@ def past_its_best(
 ) -> Moments | None:
     """Let the best and the last step of a run write.
 
-    Returns None where the loss had not risen when the run ended, or it has not ended.
+    Returns None where the loss had not risen when the run ended, it has not ended, or one of the
+    two is not there any more, of which `note` hears.
     """
     result = run.result()
     losses = [result[which]["val_loss"] for which in ("best", "last")] if result else []
     if result is None or None in losses or losses[1] - losses[0] <= RISEN:
         return None
+    best, last = (open_checkpoint(run, which, note) for which in ("best", "last"))
+    if (best.state.step, last.state.step) != (result["best"]["step"], result["last"]["step"]):
+        note("the best and the last step are not compared: one of them is not there any more")
+        return None
+    training = read_again(train, best.tokenizer)
     return (
-        _moment(run, "best", result, train, seed=seed, note=note),
-        _moment(run, "last", result, train, seed=seed, note=note),
+        _moment(best, losses[0], training, seed=seed),
+        _moment(last, losses[1], training, seed=seed),
     )
 
 
-def _moment(
-    run: RunFolder,
-    which: str,
-    result: Mapping[str, Any],
-    train: Tokens,
-    *,
-    seed: int,
-    note: Callable[[str], None],
-) -> Moment:
-    checkpoint = open_checkpoint(run, which, note)
+def _moment(checkpoint: Checkpoint, val_loss: float, training: str, *, seed: int) -> Moment:
     model, tokenizer = checkpoint.build_model(), checkpoint.tokenizer
     texts = generate_texts(
         model,
@@ -61,7 +57,7 @@ def _moment(
     )
     return Moment(
         step=checkpoint.state.step,
-        val_loss=result[which]["val_loss"],
+        val_loss=val_loss,
         text=texts[0],
-        writing=measure_writing(texts, read_again(train, tokenizer)),
+        writing=measure_writing(texts, training),
     )
