@@ -12,6 +12,7 @@ files, and the bars in docs/pictures, and touches nothing else.
 import argparse
 import json
 import math
+import re
 import shutil
 from dataclasses import fields
 from pathlib import Path
@@ -35,7 +36,11 @@ FOUND, PICTURES, PAGE = (
 BEGIN, END = "<!-- seeds: made by benchmarks/seed_table.py -->", "<!-- seeds: end -->"
 GPU, NETWORK = "82M tokens, for a GPU", "needs the network"
 GOOD = "about 1.5 is good"
-ORDER = [one.name for one in (*rungs(), *REMOVALS, *OPTIMIZERS)]
+ORDER = {
+    "ladder": [case.name for case in rungs()],
+    "removals": [part.name for part in REMOVALS],
+    "optimizers": [way.name for way in OPTIMIZERS],
+}
 
 
 class Work(NamedTuple):
@@ -96,7 +101,9 @@ def collect(folder: Path) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     if (folder / "results.json").is_file():
         values = _with_earlier(json.loads((folder / "results.json").read_text()), folder.name)
-        for picture in folder.glob("*.svg"):
+        for picture in PICTURES.glob(f"{folder.name}.*.svg"):
+            picture.unlink()
+        for picture in map(folder.joinpath, values["pictures"]):
             shutil.copy(picture, PICTURES / f"{folder.name}.{picture.name}")
     else:
         outcome = read_outcome(RunFolder(folder))
@@ -110,23 +117,25 @@ def collect(folder: Path) -> None:
 
 
 def _with_earlier(values: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what was found, and the rungs and parts beside it that were collected before."""
-    path = FOUND / f"{name}.json"
-    rows = {row["name"]: row for row in values["rows"]}
-    if not path.is_file() or not set(rows) <= set(ORDER):
+    """Return what was found, and the rungs or parts beside it that were collected before."""
+    path, order = FOUND / f"{name}.json", ORDER.get(name.partition("-")[0], [])
+    new = {row["name"]: row for row in values["rows"]}
+    earlier = json.loads(path.read_text()) if path.is_file() else {"rows": []}
+    kept = {r["name"]: r for r in earlier["rows"] if r["name"] in order and r["name"] not in new}
+    if not kept or not set(new) <= set(order):
         return values
-    earlier = json.loads(path.read_text())
-    rows = {row["name"]: row for row in earlier["rows"]} | rows
-    outcomes = [outcome for row in rows.values() for outcome in row["outcomes"]]
+    rows = sorted((kept | new).values(), key=lambda row: order.index(row["name"]))
+    outcomes = [outcome for row in rows for outcome in row["outcomes"]]
     minutes = sum(outcome["seconds"] for outcome in outcomes) / 60
     facts = [values["facts"][0], f"{len(outcomes)} runs, {minutes:.0f} min of training"]
     return {
         **values,
         "facts": [*facts, *dict.fromkeys([*earlier["facts"][2:], *values["facts"][2:]])],
-        "command": values["command"].partition(" --only")[0],
-        "commands": earlier.get("commands", {}) | values["commands"],
+        "command": re.sub(r" --only( [^-]\S*)+", "", values["command"]),
+        "commands": earlier.get("commands", {}) | values.get("commands", {}),
         "remarks": list(dict.fromkeys([*earlier["remarks"], *values["remarks"]])),
-        "rows": sorted(rows.values(), key=lambda row: ORDER.index(row["name"])),
+        "levels": values["levels"] if rows[0]["name"] in new else earlier["levels"],
+        "rows": rows,
     }
 
 
@@ -227,7 +236,7 @@ def _alone(commands: dict[str, str]) -> list[str]:
     if not commands:
         return []
     lines = [f"{command}  # {name}" for name, command in commands.items()]
-    head = "<details><summary>each row by itself, seed 0</summary>"
+    head = "<details><summary>the first run of each row by itself</summary>"
     return ["", head, "", "```console", *lines, "```", "", "</details>"]
 
 

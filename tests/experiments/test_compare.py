@@ -69,7 +69,7 @@ def test_what_is_left_in_the_folder(text, tmp_path):
     assert [row["name"] for row in found["rows"]] == ["narrow", "wide"]
     assert found["rows"][0]["mean"] == experiment.rows[0].mean
     assert found["command"] == "bardling sweep it"
-    assert list(found["commands"]) == ["narrow", "wide"]
+    assert list(found["commands"]) == ["narrow", "wide"] and found["pictures"] == ["chart.svg"]
     assert "--model.n-embd 32" in found["commands"]["wide"]
     ElementTree.fromstring((folder / "chart.svg").read_text())
     assert (folder / "chart.png").read_bytes().startswith(b"\x89PNG")

@@ -80,6 +80,7 @@ def write_experiment(experiment: Experiment, folder: Path) -> Path:
         "facts": list(experiment.facts),
         "levels": dict(experiment.levels),
         "commands": dict(experiment.commands),
+        "pictures": [f"{name}.svg" for name in experiment.pictures],
         "remarks": [remark.rstrip(".") for remark in experiment.remarks],
         "rows": [row.to_json() for row in experiment.rows],
         **experiment.values,
