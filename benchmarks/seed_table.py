@@ -22,6 +22,7 @@ from bardling.experiments.ablations import OPTIMIZERS, REMOVALS
 from bardling.experiments.compare import machine_of
 from bardling.experiments.ladder import rungs
 from bardling.experiments.pictures import bars
+from bardling.presets.table import find_preset
 from bardling.reporting.charts import svg
 from bardling.reporting.console import clock, count
 from bardling.reporting.rows import Outcome, Row, read_outcome
@@ -34,7 +35,7 @@ FOUND, PICTURES, PAGE = (
     ROOT / "docs/results.md",
 )
 BEGIN, END = "<!-- seeds: made by benchmarks/seed_table.py -->", "<!-- seeds: end -->"
-GPU, NETWORK = "82M tokens, for a GPU", "needs the network"
+GPU, NETWORK = "hours on two cores, for a GPU", "needs the network"
 GOOD = "about 1.5 is good"
 ORDER = {
     "ladder": [case.name for case in rungs()],
@@ -69,12 +70,16 @@ def story(size: str, states: str) -> Work:
 
 def preset(name: str, states: str, word: str, why: str | None = None) -> Work:
     """Return a run by a preset; with a reason why, one that is not measured."""
-    place = (word, word) if why is None else None
-    return Work(name, states, f"bardling train {word}", place, why or "")
+    command = f"bardling train {word}"
+    if why is None:
+        return Work(name, states, command, (word, word))
+    config = find_preset(word).config
+    tokens = count(config.budget_steps() * config.batch_tokens)
+    return Work(name, states, command, None, f"{tokens} tokens; {why}")
 
 
 SEEDS = (
-    preset("000", "1.52", "seed-000", "328M tokens, hours on two cores"),
+    preset("000", "1.52", "seed-000", GPU),
     preset("000, windowed MLP", "2.02", "seed-000-mlp"),
     rung("bigram", "2.88", "bigram"),
     rung("single head", "2.41", "head"),

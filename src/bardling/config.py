@@ -14,7 +14,7 @@ from bardling.errors import ConfigError, nearest
 from bardling.fields import KIND, check_fields, read_value, write_value
 from bardling.machine.config import MachineConfig
 from bardling.model.config import ModelConfig
-from bardling.training.config import TrainingConfig
+from bardling.training.config import TrainingConfig, steps_of_budget
 from bardling.training.optimizer_config import AdamW, OptimizerConfig
 from bardling.training.plan import Plan
 
@@ -54,6 +54,19 @@ class RunConfig:
                 f"replanned_at {self.replanned_at} leaves none of the {self.total_steps} steps of "
                 "total_steps"
             )
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of one optimizer step."""
+        return self.training.batch_size * self.model.block_size
+
+    def budget_steps(self, *, train_tokens: int = 1) -> int:
+        """Return the optimizer steps of the budget; `train_tokens` are those of an epoch.
+
+        Raises `UsageError` for a budget in time, see `steps_of_budget`.
+        """
+        budget = self.training.budget
+        return steps_of_budget(budget, batch_tokens=self.batch_tokens, train_tokens=train_tokens)
 
     @property
     def plan(self) -> Plan:

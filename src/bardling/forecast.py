@@ -50,7 +50,7 @@ class RunForecast:
     @property
     def tokens(self) -> int:
         """Tokens trained on, repeats counted."""
-        step = self.config.training.batch_size * self.config.model.block_size
+        step = self.config.batch_tokens
         return self.config.total_steps * step
 
     @property

@@ -42,7 +42,7 @@ from bardling.model.gpt import GPT
 from bardling.presets.table import config_for
 from bardling.run import require_memory
 from bardling.text.tokenizer import Tokenizer
-from bardling.training.config import seconds_of_budget, steps_of_budget
+from bardling.training.config import seconds_of_budget
 from bardling.training.plan import Plan
 
 STEP_TOKENS = 2048
@@ -158,11 +158,7 @@ def _subject(config: RunConfig, prepared: Prepared, machine: Machine, rows: int)
     model = replace(config.model, vocab_size=prepared.tokenizer.vocab_size)
     steps = NOMINAL_STEPS
     if seconds_of_budget(config.training.budget) is None:
-        steps = steps_of_budget(
-            config.training.budget,
-            batch_tokens=config.training.batch_size * model.block_size,
-            train_tokens=len(train),
-        )
+        steps = config.budget_steps(train_tokens=len(train))
     return Subject(
         config=replace(config, model=model, training=training),
         tokenizer=prepared.tokenizer,

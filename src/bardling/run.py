@@ -23,7 +23,7 @@ from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer, save_tokenizer
 from bardling.trainer import Trainer
-from bardling.training.config import seconds_of_budget, steps_of_budget
+from bardling.training.config import seconds_of_budget
 from bardling.training.optimizer_config import kept_states
 from bardling.training.plan import Plan
 
@@ -106,11 +106,7 @@ def resolve(config: RunConfig, *, vocab_size: int, train_tokens: int) -> RunConf
     config = replace(config, model=model)
     if seconds_of_budget(training.budget) is not None:
         return config  # how many steps that is, the machine will tell
-    total_steps = steps_of_budget(
-        training.budget,
-        batch_tokens=training.batch_size * config.model.block_size,
-        train_tokens=train_tokens,
-    )
+    total_steps = config.budget_steps(train_tokens=train_tokens)
     if max(training.keep_at, default=0) > total_steps:
         raise ConfigError(
             f"keep_at names step {max(training.keep_at)}, but the run has {total_steps}"

@@ -79,7 +79,7 @@ class Workbench:
             seed=settings.seed,
             split="train",
         )
-        self.batch_tokens = settings.batch_size * self.config.model.block_size
+        self.batch_tokens = self.config.batch_tokens
         self.documents = known_documents(self.val, self.tokenizer)
         self.goes_on = checkpoint is not None
         self.before = None if checkpoint is None else checkpoint.state.conditions

@@ -92,7 +92,7 @@ def stepper(config: RunConfig, machine: Machine) -> Callable[[], object]:
         way = partial(compiled, wish=config.machine.compile)
         learner = compile_learner(learner, way, windows.batch, config.training, print)
 
-    ahead = Ahead(windows.batch, config.training.batch_size * model_config.block_size)
+    ahead = Ahead(windows.batch, config.batch_tokens)
 
     def batch(step: int, rows: range) -> Batch:
         with record_function("data"):
@@ -126,7 +126,7 @@ def measure_training(
     )
     with machine.exactly():
         step = stepper(config, machine)
-        tokens = config.training.batch_size * config.model.block_size
+        tokens = config.batch_tokens
         work = tokens_per_second(step, tokens, seconds)
         rates = Spread.of(by_turns({"steps": work}, rounds=rounds)["steps"])
         parts = shares(step)

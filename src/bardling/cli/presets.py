@@ -17,7 +17,7 @@ from bardling.model.size import count_parameters, training_memory
 from bardling.presets.preset import Preset
 from bardling.presets.table import PRESETS, find_preset
 from bardling.reporting.screen import Screen
-from bardling.training.config import seconds_of_budget, steps_of_budget
+from bardling.training.config import seconds_of_budget
 from bardling.training.optimizer_config import Muon, kept_states
 
 MEASURED_SECONDS = 0.08  # for each figure: for an order of size, and nobody should have to wait
@@ -57,12 +57,12 @@ def _tokens(config: RunConfig, facts: MachineFacts | None) -> int | None:
 
     Presets give budgets in steps or in time.
     """
-    per_step = config.training.batch_size * config.model.block_size
     seconds = seconds_of_budget(config.training.budget)
     if seconds is None:
-        budget = config.training.budget
-        return per_step * steps_of_budget(budget, batch_tokens=per_step, train_tokens=1)
-    return None if facts is None else round(per_step * seconds / step_seconds(config, facts))
+        return config.budget_steps() * config.batch_tokens
+    if facts is None:
+        return None
+    return round(config.batch_tokens * seconds / step_seconds(config, facts))
 
 
 def step_seconds(config: RunConfig, facts: MachineFacts) -> float:
@@ -74,9 +74,8 @@ def step_seconds(config: RunConfig, facts: MachineFacts) -> float:
         flops_per_second=rates[facts.precision],
         bytes_per_second=facts.elementwise_per_second,
     )
-    tokens = config.training.batch_size * config.model.block_size
     muon = orthogonal_flops(config.model, iterations=iterations) / rates["bf16"]
-    return tokens * one_token + muon
+    return config.batch_tokens * one_token + muon
 
 
 def _time(config: RunConfig, facts: MachineFacts) -> str:
@@ -84,10 +83,8 @@ def _time(config: RunConfig, facts: MachineFacts) -> str:
     seconds = seconds_of_budget(config.training.budget)
     if seconds is not None:
         return span(seconds)
-    per_step = config.training.batch_size * config.model.block_size
-    steps = steps_of_budget(config.training.budget, batch_tokens=per_step, train_tokens=1)
     least = "" if facts.device == "cpu" else "over "  # small steps wait for their kernels there
-    return least + span(steps * step_seconds(config, facts))
+    return least + span(config.budget_steps() * step_seconds(config, facts))
 
 
 def span(seconds: int | float) -> str:

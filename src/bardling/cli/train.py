@@ -17,7 +17,6 @@ from bardling.reporting.console import open_console
 from bardling.reporting.plots import schedule_plot
 from bardling.reporting.screen import Screen, complain, show_text
 from bardling.run_folder import RunFolder, find_run, runs_folder
-from bardling.training.config import steps_of_budget
 
 USAGE = "bardling train CORPUS|PRESET [options], or bardling train --resume RUN|auto"
 
@@ -121,9 +120,5 @@ def _show_schedule(config: RunConfig) -> None:
     training = config.training
     if training.budget.endswith(("epoch", "epochs")):
         raise UsageError("how many steps epochs are depends on the text; give --budget in steps")
-    steps = steps_of_budget(
-        training.budget,
-        batch_tokens=training.batch_size * config.model.block_size,
-        train_tokens=1,
-    )
-    show_text(schedule_plot(training, config.optimizer.lr, steps) + "\n")
+    plot = schedule_plot(training, config.optimizer.lr, config.budget_steps())
+    show_text(plot + "\n")

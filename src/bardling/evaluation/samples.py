@@ -18,15 +18,25 @@ SAMPLE_TEMPERATURE = 0.8
 
 def sample_text(model: GPT, tokenizer: Tokenizer, *, n_tokens: int, seed: int) -> str:
     """Return one text that starts from nothing, or why this model cannot write any."""
-    prompt = read_prompt("", tokenizer, model.config.block_size)
-    strategy = Sample(temperature=SAMPLE_TEMPERATURE)
     try:
-        texts = generate_texts(
-            model, tokenizer, prompt, strategy, max_new_tokens=n_tokens, seed=seed
-        )
+        return sample_texts(model, tokenizer, n_tokens=n_tokens, num_samples=1, seed=seed)[0]
     except GenerationError as error:  # a model that diverges is for training to report
         return f"(no sample: {error})"
-    return texts[0]
+
+
+def sample_texts(
+    model: GPT, tokenizer: Tokenizer, *, n_tokens: int, num_samples: int, seed: int
+) -> list[str]:
+    """Return texts that start from nothing, at `SAMPLE_TEMPERATURE`."""
+    return generate_texts(
+        model,
+        tokenizer,
+        read_prompt("", tokenizer, model.config.block_size),
+        Sample(temperature=SAMPLE_TEMPERATURE),
+        max_new_tokens=n_tokens,
+        num_samples=num_samples,
+        seed=seed,
+    )
 
 
 def samples_page(name: str, records: Iterable[Mapping[str, Any]]) -> str:

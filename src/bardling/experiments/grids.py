@@ -11,8 +11,8 @@ from bardling.config import RunConfig
 from bardling.data.config import DataConfig
 from bardling.experiments.cases import Case, without_doubles
 from bardling.model.families import modern
-from bardling.presets.seeds import STORY_WIDTHS, seed_002
-from bardling.training.config import TrainingConfig, steps_of_budget
+from bardling.presets.seeds import STORY_WARMUP_STEPS, STORY_WIDTHS, seed_002
+from bardling.training.config import TrainingConfig
 from bardling.training.optimizer_config import Muon
 
 SIZES = ((2, 32), (2, 64), (3, 96), (4, 128))
@@ -67,19 +67,15 @@ def story_sizes(budget: str, corpus: str = STORIES) -> list[Case]:
     """Return seed 002's three sizes on equal data, its recipe on fewer tokens."""
     cases = []
     for size in STORY_WIDTHS:
-        config = seed_002(size).config
-        steps = steps_of_budget(budget, batch_tokens=8 * 256, train_tokens=1)
+        config = seed_002(size).config.with_overrides(
+            corpus=corpus, max_tokens=0, batch_size=8, budget=budget, keep_last=1
+        )
         cases.append(
             Case(
                 name=f"seed-002-{size}",
                 about=f"5 layers, {STORY_WIDTHS[size]} wide",
                 config=config.with_overrides(
-                    corpus=corpus,
-                    max_tokens=0,
-                    batch_size=8,
-                    budget=budget,
-                    warmup_fraction=min(0.1, 500 / steps),
-                    keep_last=1,
+                    warmup_fraction=min(0.1, STORY_WARMUP_STEPS / config.budget_steps())
                 ),
             )
         )

@@ -11,7 +11,6 @@ from bardling.errors import UsageError, nearest
 from bardling.experiments.cases import Case
 from bardling.presets.lecture import FIRST_STEPS, Rung, climb, seed_001
 from bardling.reporting.console import count
-from bardling.training.config import steps_of_budget
 
 QUICK: dict[str, Any] = {"batch_size": 16, "budget": "1500steps"}
 """What the scaled rungs take for a ladder of half an hour: a quarter of the seed's batch."""
@@ -107,10 +106,7 @@ def _stated(rung: Rung, *, longer: bool) -> float | None:
 
 def tokens_of(case: Case) -> int:
     """Return the tokens that a rung is trained on."""
-    settings = case.config.training
-    batch_tokens = settings.batch_size * case.config.model.block_size
-    steps = steps_of_budget(settings.budget, batch_tokens=batch_tokens, train_tokens=1)
-    return steps * batch_tokens
+    return case.config.budget_steps() * case.config.batch_tokens
 
 
 def quick_remarks(cases: Sequence[Case]) -> list[str]:

@@ -190,7 +190,7 @@ extern "C" void decode_step(const Model* model, const Step* step, int threads) {
             float* x = m.stream + r * m.width;
             const float *token = m.embedding + step->tokens[r] * m.width,
                         *place = m.places ? m.places + step->place(r) * m.width : nullptr;
-            for (int64_t c = 0; c < m.width; c++) 
+            for (int64_t c = 0; c < m.width; c++)
                 x[c] = m.embedding_scale * token[c] + (place ? place[c] : 0.0f);
             normalise(m.n_layer ? m.layers[0].before_attention : m.final_norm, x,
                       m.normed + r * m.width, m.width);

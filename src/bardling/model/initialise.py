@@ -102,8 +102,8 @@ def initialise(model: nn.Module, config: ModelConfig, seed: int) -> None:
         else:
             random = torch.Generator().manual_seed(word("weights", seed, name) >> 1)
             rule(config, name, parameter, random)
-    heads = config.attention != "window"  # which has no layer of values to undo
-    if config.init == "copying" and config.attention_output and heads:
+    undone = config.attention_output and config.attention != "window"  # which has no values
+    if config.init == "copying" and undone:
         for name, module in model.named_modules():
             if name.endswith("attention.transform"):
                 _turn_back(config, module)

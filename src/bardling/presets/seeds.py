@@ -12,6 +12,7 @@ from bardling.training.optimizer_config import AdamW
 
 STORY_WIDTHS = {"small": 128, "medium": 256, "large": 384}
 """Seed 002's; that its sizes come from these is our inference from three counts of parameters."""
+STORY_WARMUP_STEPS = 500
 COURSE_SIZES = {"tiny": (2, 128, 128, 32, 3000), "small": (4, 256, 256, 64, 5000),
                 "medium": (6, 384, 256, 64, 5000)}  # fmt: skip
 """Day 33's: layers (and heads), width, context, batch, steps."""
@@ -54,7 +55,7 @@ def seed_002(size: str) -> Preset:
                 budget="104Mtokens",
                 batch_size=32,
                 schedule="cosine",
-                warmup_fraction=500 / (104_000_000 / (32 * 256)),
+                warmup_fraction=STORY_WARMUP_STEPS / (104_000_000 / (32 * 256)),
             ),
         ),
         assumptions=(

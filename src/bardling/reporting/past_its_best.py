@@ -9,10 +9,8 @@ from collections.abc import Callable
 from bardling.checkpoint import Checkpoint, open_checkpoint
 from bardling.data.tokens import Tokens
 from bardling.evaluation.diagnosis import RISEN
-from bardling.evaluation.samples import SAMPLE_TEMPERATURE
+from bardling.evaluation.samples import sample_texts
 from bardling.evaluation.writing import measure_writing, read_again
-from bardling.generation.sampling import Sample
-from bardling.generation.text import generate_texts, read_prompt
 from bardling.reporting.moments import Moment, Moments
 from bardling.run_folder import RunFolder
 
@@ -46,14 +44,8 @@ def past_its_best(
 
 def _moment(checkpoint: Checkpoint, val_loss: float, training: str, *, seed: int) -> Moment:
     model, tokenizer = checkpoint.build_model(), checkpoint.tokenizer
-    texts = generate_texts(
-        model,
-        tokenizer,
-        read_prompt("", tokenizer, model.config.block_size),
-        Sample(temperature=SAMPLE_TEMPERATURE),
-        max_new_tokens=SAMPLE_TOKENS,
-        num_samples=MEASURED_SAMPLES,
-        seed=seed,
+    texts = sample_texts(
+        model, tokenizer, n_tokens=SAMPLE_TOKENS, num_samples=MEASURED_SAMPLES, seed=seed
     )
     return Moment(
         step=checkpoint.state.step,

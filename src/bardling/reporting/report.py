@@ -17,11 +17,9 @@ from bardling.errors import CorpusError
 from bardling.evaluation.diagnosis import Reading, diagnose
 from bardling.evaluation.loss import evaluate
 from bardling.evaluation.run_tokenizers import LEARN_BYTES, MEASURE_BYTES, compare_for_run
-from bardling.evaluation.samples import SAMPLE_TEMPERATURE
+from bardling.evaluation.samples import sample_texts
 from bardling.evaluation.standing import BIGRAM, FIT_TOKENS, LONG, Standing, Told, ngram_loss, told
 from bardling.evaluation.tokenizers import Comparison
-from bardling.generation.sampling import Sample
-from bardling.generation.text import generate_texts, read_prompt
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
 from bardling.presets.command import training_command
@@ -177,12 +175,10 @@ def _samples(
     model: GPT, tokenizer: Tokenizer, num_samples: int, seed: int, *, by_grammar: bool
 ) -> list[Told]:
     """Let the model write whole stories, or a few pieces of text that nobody can check."""
-    texts = generate_texts(
+    texts = sample_texts(
         model,
         tokenizer,
-        read_prompt("", tokenizer, model.config.block_size),
-        Sample(temperature=SAMPLE_TEMPERATURE),
-        max_new_tokens=model.config.block_size if by_grammar else PLAIN_TOKENS,
+        n_tokens=model.config.block_size if by_grammar else PLAIN_TOKENS,
         num_samples=num_samples if by_grammar else min(num_samples, PLAIN_SAMPLES),
         seed=seed,
     )
@@ -199,12 +195,11 @@ def _tokenizers(train: Tokens, val: Tokens, tokenizer: Tokenizer) -> Comparison 
 
 def _facts(run: RunFolder, step: int, train_tokens: int | None) -> list[str]:
     config, result = run.config(), run.result()
-    batch_tokens = config.training.batch_size * config.model.block_size
     facts = [
         Path(config.data.corpus).name,
         f"{count(count_parameters(config.model).total)} parameters",
         f"step {step:,} of {config.total_steps:,}",
-        f"{count(step * batch_tokens)} tokens"
+        f"{count(step * config.batch_tokens)} tokens"
         + ("" if train_tokens is None else f" of {count(train_tokens)}"),
     ]
     return facts + ([] if result is None else [f"{clock(result['seconds'])} of training"])
