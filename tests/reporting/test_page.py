@@ -103,6 +103,12 @@ def test_why_tokenizers_are_not_compared_is_said_in_a_sentence():
     assert "Tokenizers: 9 bytes are <b> too few." in shown.text and "b" not in shown.tags
 
 
+def test_the_chart_has_all_that_a_loss_is_held_against():
+    text = page().text
+    for level in ("chance 4.100", "2-grams 2.400", "7-grams 0.720", "floor 0.300"):
+        assert level in text
+
+
 def test_the_way_shows_the_first_the_best_and_the_last():
     text = page(metrics=LONG_RUN).text
     shown = [r["step"] for r in LONG_RUN if f"<written at {r['step']}>" in text]

@@ -108,7 +108,12 @@ def _chart(metrics: Sequence[Mapping[str, Any]], standing: Standing) -> str:
         points = [r for r in metrics if r.get(key) is not None]
         curve = Curve(label=label, x=[r["tokens"] for r in points], y=[r[key] for r in points])
         curves.append(curve)
-    known = {"2-grams": standing.bigram, "7-grams": standing.ngram, "floor": standing.floor}
+    known = {
+        "chance": standing.chance,
+        "2-grams": standing.bigram,
+        "7-grams": standing.ngram,
+        "floor": standing.floor,
+    }
     levels = {name: level for name, level in known.items() if level is not None}
     return loss_chart(curves, levels, x_label="tokens trained on")
 
