@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bardling import pacing, workbench
+from bardling import costing, pacing, workbench
 from bardling.checkpoint import load_checkpoint
 from bardling.machine.compiling import NO_GRAPHS
 from bardling.pacing import Pace
@@ -140,18 +140,18 @@ def test_measuring_changes_neither_weights_nor_memory_nor_random_numbers(text, q
 
 def test_the_whole_split_costs_what_its_tokens_cost(text, quick, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(workbench.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(costing.time, "perf_counter", lambda: now[0])
 
-    def evaluate(model, tokens, *, batch_size, machine):
+    def evaluate(model, tokens, *, batch_size, machine, team):
         now[0] += (len(tokens) - 1) * (1.0 if machine is None else 0.25)
 
-    monkeypatch.setattr(workbench, "evaluate", evaluate)
-    monkeypatch.setattr(workbench, "step_seconds", lambda *_: 2.0)
+    monkeypatch.setattr(costing, "evaluate", evaluate)
+    monkeypatch.setattr(costing, "step_seconds", lambda *_: 2.0)
 
     def sample(model, tokenizer, *, n_tokens, seed):
         now[0] += n_tokens * 3.0
 
-    monkeypatch.setattr(workbench, "sample_text", sample)
+    monkeypatch.setattr(costing, "sample_text", sample)
     run = set_up(text, budget="60s", sample_tokens=100)
     bench = Workbench(run, Listener().note, None)
     costs = bench.costs()
@@ -171,15 +171,15 @@ def test_slow_evaluations_are_measured_for_a_limited_time(
     text, quick, monkeypatch, seconds, batches
 ):
     now, taken = [0.0], []
-    monkeypatch.setattr(workbench.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(costing.time, "perf_counter", lambda: now[0])
 
-    def evaluate(model, tokens, *, batch_size, machine):
+    def evaluate(model, tokens, *, batch_size, machine, team):
         taken.append((len(tokens) - 1) / (batch_size * 16))
         now[0] += taken[-1] * seconds
 
     limits = []
-    monkeypatch.setattr(workbench, "evaluate", evaluate)
-    monkeypatch.setattr(workbench, "step_seconds", lambda *words: limits.append(words[-1]) or 2.0)
+    monkeypatch.setattr(costing, "evaluate", evaluate)
+    monkeypatch.setattr(costing, "step_seconds", lambda *words: limits.append(words[-1]) or 2.0)
     run = set_up(text, budget="60s", batch_size=2, sample_tokens=0)
     costs = Workbench(run, Listener().note, None).costs(10.3)
     assert taken == 2 * batches and limits == [10.3]
@@ -214,7 +214,7 @@ def test_freed_memory_is_kept_for_the_next_step(text, monkeypatch):
 
 
 def test_other_budgets_are_not_measured(text, monkeypatch):
-    monkeypatch.setattr(workbench, "step_seconds", None)
+    monkeypatch.setattr(costing, "step_seconds", None)
     run = set_up(text)
     bench = Workbench(run, Listener().note, None)
     bench.rehearse(None)
@@ -226,7 +226,7 @@ def test_steps_once_worked_out_stay(text, monkeypatch, quick):
     first = Workbench(run, Listener().note, None)
     first.rehearse(Pace(seconds=60.0, began=0.0, clock=lambda: 0.0))
     again = Workbench(run, Listener().note, None)
-    monkeypatch.setattr(workbench, "step_seconds", None)
+    monkeypatch.setattr(costing, "step_seconds", None)
     again.rehearse(Pace(seconds=60.0, began=0.0, clock=lambda: 0.0))
     assert again.config == first.config and again.config.total_steps > 0
 

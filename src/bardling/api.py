@@ -24,7 +24,9 @@ from bardling.forecast import RunForecast, forecast
 from bardling.kernels.choice import obstacle
 from bardling.machine.facts import MachineFacts
 from bardling.machine.measure import SECONDS
+from bardling.machine.ranks import joined
 from bardling.machine.report import gather
+from bardling.machine.seat import seat
 from bardling.model.config import ModelConfig
 from bardling.planning import open_settings, planned
 from bardling.presets.table import config_for
@@ -87,21 +89,33 @@ def train_config(
     """
     began = time.perf_counter() if began is None else began
     folder = runs_folder(None if runs_dir is None else Path(runs_dir))
+    text_folder = None if data_dir is None else Path(data_dir)
     config = None if config is None else _with_tokenizer_path(config, folder)
+    wishes = None if config is None else config.machine
     unsaid = frozenset() if config is None else open_settings(config, given)
-    known = _run_to_resume(resume, name, config, folder, unsaid)
-    with watcher or Watcher() as ears:
+    if resume is None and seat().restarts:
+        resume = "auto"  # another process was lost, and all were started anew
+
+    def choose() -> dict[str, Any]:
+        known = _run_to_resume(resume, name, config, folder, unsaid)
         if known is not None:
             _same_settings(config, known, unsaid)
-            wishes = None if config is None else config.machine
-            resume_run(known, ears, wishes=wishes, began=began)
-            return load(known.path, note=ears.note)
+            return {"run": str(known.path)}
         if config is None:
             raise UsageError("there is nothing to resume, and no corpus or preset to begin with")
         run = new_run(name, config.data.corpus, folder)
-        text_folder = None if data_dir is None else Path(data_dir)
-        config = planned(config, unsaid, data_dir=text_folder, note=ears.note)
-        start_run(config, run, data_dir=text_folder, watcher=ears, began=began)
+        whole = planned(config, unsaid, data_dir=text_folder, note=ears.note)
+        return {"run": str(run.path), "config": whole.to_json()}
+
+    watcher = watcher if watcher is not None and seat().speaks else Watcher()
+    with joined() as team, watcher as ears:
+        chosen = team.first(choose)
+        run = RunFolder(Path(chosen["run"]))
+        if "config" not in chosen:
+            resume_run(run, ears, wishes=wishes, began=began, team=team)
+            return load(run.path, note=ears.note)
+        whole = RunConfig.from_json(chosen["config"])
+        start_run(whole, run, data_dir=text_folder, watcher=ears, began=began, team=team)
         return load(run.path)
 
 

@@ -11,6 +11,7 @@
     ├── GenerationError      a way of sampling that has no meaning
     ├── KernelError          C++ that cannot be compiled or loaded here
     ├── OutOfMemory          a model or batch that does not fit, even in the smallest parts
+    ├── TeamLost             another process of the run is gone
     ├── StorageError         the disk refused: absent, unreadable, full
     ├── TrainingDiverged     three steps in a row without a finite loss; exit code 3
     └── Interrupted          stopped by a signal after saving; exit code 128 + signal (130, 143)
@@ -64,6 +65,10 @@ class KernelError(BardlingError):
 
 class OutOfMemory(BardlingError):
     """A model or batch that does not fit into memory, even in the smallest parts."""
+
+
+class TeamLost(BardlingError):
+    """Another process of the run is gone, or the way to it; the last checkpoint stands."""
 
 
 class StorageError(BardlingError):

@@ -20,10 +20,13 @@ def whole_split(
     last = bench.validation.whole(bench.model)
     if state.best_step == state.step:
         return last, last, state.step
+    checkpoint = None
     try:
         checkpoint = load_checkpoint(run.checkpoint_path(state.best_step))
     except CheckpointError as error:
         note(f"{error}; the last step stands for the best")
+    missing = bench.machine.team.most(checkpoint is None)  # to one of a team, so to all
+    if checkpoint is None or missing:
         return last, last, state.step
     best = bench.validation.whole(checkpoint.build_model().to(bench.machine.device))
     if best.loss >= last.loss:  # chosen on a subset, it may be worse on the whole

@@ -7,17 +7,19 @@ the command that began it.
 """
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from bardling import storage
-from bardling.checkpoint import Checkpoint, load_newest
+from bardling.checkpoint import Checkpoint, load_checkpoint, load_newest
 from bardling.config import RunConfig, difference
 from bardling.data.batches import require_length
 from bardling.data.prepare import Prepared, prepare
 from bardling.errors import BardlingError, ConfigError
 from bardling.machine.config import MachineConfig
 from bardling.machine.memory import physical_bytes
+from bardling.machine.team import ALONE, Team
 from bardling.model.size import training_memory
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
@@ -35,18 +37,25 @@ def start_run(
     data_dir: Path | None,
     watcher: Watcher,
     began: float | None = None,
+    team: Team = ALONE,
 ) -> None:
-    """Begin a new run in its folder and train it to its end.
+    """Begin a new run in its folder and train it to its end, with all of a `team`.
 
     `began` is when the user began to wait, by `time.perf_counter`; None means now.
     """
     began = time.perf_counter() if began is None else began
-    part = -(-config.training.batch_size // config.training.accumulate)
-    require_memory(config, batch_size=part)
-    prepared = prepare(config.data, data_dir=data_dir, note=watcher.note)
-    with storage.only_writer(run.path):
+
+    def begin() -> None:
+        part = -(-require_rows(config, team) // config.training.accumulate)
+        require_memory(config, batch_size=part)
+        prepared = prepare(config.data, data_dir=data_dir, note=watcher.note)
+        held.enter_context(storage.only_writer(run.path))
         set_up(config, prepared, run)
-        Trainer(run, watcher, began=began).train()
+
+    with ExitStack() as held:
+        team.first(begin)
+        seen = replace(run, writes=team.rank == 0)
+        Trainer(seen, watcher, began=began, team=team).train()
 
 
 def resume_run(
@@ -55,22 +64,51 @@ def resume_run(
     *,
     wishes: MachineConfig | None = None,
     began: float | None = None,
+    team: Team = ALONE,
 ) -> None:
     """Go on with a run from its newest whole checkpoint, bit for bit as if it had not stopped.
 
-    `wishes` say where to compute; what they leave open stays as it was before the stop.
+    `wishes` say where to compute; what they leave open stays as it was before the stop. Another
+    number of processes may go on with it than began it; sums are then added in another order.
     """
-    result = run.result()
-    if result is not None:
-        watcher.note(f"{run.name} has ended already, at step {result['last']['step']}")
-        return
-    with storage.only_writer(run.path):
+
+    newest: Checkpoint | None = None
+
+    def mend() -> int | None:
+        nonlocal newest
+        held.enter_context(storage.only_writer(run.path))
         for folder in (run.path, run.tokens_path, run.checkpoints_path):
             storage.remove_leftovers(folder)
-        checkpoint = load_newest(run, watcher.note)
-        if checkpoint is not None:
-            _mend(run, checkpoint, watcher)
-        Trainer(run, watcher, checkpoint, wishes=wishes, began=began).train()
+        newest = load_newest(run, watcher.note)
+        if newest is not None:
+            _mend(run, newest, watcher)
+        require_rows(run.config(), team)
+        return None if newest is None else newest.state.step
+
+    with ExitStack() as held:
+        ended = team.first(run.result)
+        if ended is not None:
+            watcher.note(f"{run.name} has ended already, at step {ended['last']['step']}")
+            return
+        step = team.first(mend)
+        if step is not None and newest is None:  # another process has found it
+            newest = load_checkpoint(run.checkpoint_path(step))
+        seen = replace(run, writes=team.rank == 0)
+        Trainer(seen, watcher, newest, wishes=wishes, began=began, team=team).train()
+
+
+def require_rows(config: RunConfig, team: Team) -> int:
+    """Return the most sequences of a batch that one process of a team takes.
+
+    Raises `ConfigError` where not everyone has one in each part of a batch.
+    """
+    rows, parts = config.training.batch_size, config.training.accumulate
+    if rows < parts * team.size:
+        raise ConfigError(
+            f"batch_size {rows} in {parts} parts leaves some of {team.size} processes without a "
+            f"sequence: take a batch of at least {parts * team.size}, or fewer processes"
+        )
+    return -(-rows // team.size)
 
 
 def _mend(run: RunFolder, checkpoint: Checkpoint, watcher: Watcher) -> None:

@@ -37,9 +37,13 @@ def checkpoint_name(step: int) -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The paths inside one run's folder, and the facts that can be read from its files."""
+    """The paths inside one run's folder, and the facts that can be read from its files.
+
+    Where another process `writes` it, what this one would write is left away.
+    """
 
     path: Path
+    writes: bool = True
 
     @property
     def name(self) -> str:
@@ -130,15 +134,33 @@ class RunFolder:
         records = [record for record in map(_parse_record, lines) if record is not None]
         return records, len(lines) - len(records)
 
+    def write_config(self, config: RunConfig) -> None:
+        """Write the run's settings."""
+        if self.writes:
+            storage.write_json(self.config_path, config.to_json())
+
+    def write_samples(self, page: str) -> None:
+        """Write what the model wrote so far."""
+        if self.writes:
+            storage.write_text(self.samples_path, page)
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Write the outcome: the run has ended."""
+        if self.writes:
+            storage.write_json(self.result_path, result)
+
     def log(self, record: Mapping[str, Any]) -> None:
         """Add one line to the log."""
-        storage.append_line(self.metrics_path, json.dumps(record, allow_nan=False))
+        if self.writes:
+            storage.append_line(self.metrics_path, json.dumps(record, allow_nan=False))
 
     def forget_after(self, step: int) -> int:
         """Take out of the log what a run wrote after the checkpoint it now goes on from.
 
         Returns how many lines could not be read and are gone too.
         """
+        if not self.writes:
+            return 0
         records, unreadable = self.read_log()
         kept = [json.dumps(record) + "\n" for record in records if record["step"] <= step]
         storage.write_text(self.metrics_path, "".join(kept))

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from shlex import quote
-from typing import Any
 
-from bardling import storage
 from bardling.checkpoint import (
     Checkpoint,
     prune_checkpoints,
@@ -25,19 +23,19 @@ from bardling.data.batches import Ahead
 from bardling.errors import Interrupted, TrainingDiverged
 from bardling.evaluation.samples import sample_text, samples_page
 from bardling.machine.config import MachineConfig
-from bardling.machine.meter import Meter
 from bardling.machine.stop import Leave, StopRequest
+from bardling.machine.team import ALONE, Team
 from bardling.outcome import whole_split
 from bardling.pacing import Pace
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
+from bardling.telling import Telling
 from bardling.training.config import TrainingConfig, seconds_of_budget
 from bardling.training.loop import take_steps
 from bardling.training.state import RunState, finite
 from bardling.training.step import TakenStep
 from bardling.workbench import Workbench
 
-STEP_KEYS = ("loss", "lr", "grad_norm", "tokens_per_second")
 SLOW_STEP_SECONDS = 3.0  # a stop does not wait for the end of a longer one
 
 
@@ -45,7 +43,8 @@ class Trainer:
     """One run, from where its folder says it stands to its end.
 
     `wishes` say where to compute when that is not what the run's config asks for, and `began`,
-    by `time.perf_counter`, when the user began to wait.
+    by `time.perf_counter`, when the user began to wait. All of a `team` train it alike; what they
+    must not decide each for itself, number 0 does.
     """
 
     def __init__(
@@ -56,16 +55,18 @@ class Trainer:
         *,
         wishes: MachineConfig | None = None,
         began: float | None = None,
+        team: Team = ALONE,
     ) -> None:
-        self.run, self.watcher = run, watcher
-        self.bench = Workbench(run, watcher.note, checkpoint, wishes=wishes)
+        self.run, self.watcher, self.team = run, watcher, team
+        self.bench = Workbench(run, watcher.note, checkpoint, wishes=wishes, team=team)
         seconds = seconds_of_budget(self.settings.budget)
         known = self.bench.config.total_steps > 0  # a resumed run keeps its steps
         start = time.perf_counter() if began is None else began
         self.pace = None if seconds is None or known else Pace(seconds=seconds, began=start)
-        self.meter, self.stop = Meter(), StopRequest()
+        self.stop = StopRequest(others=team.size > 1)
+        interval = self.settings.log_interval_steps
+        self.telling = Telling(run, watcher, interval=interval, due=self._validation_due)
         self.moving = False
-        self.untold: tuple[TakenStep, dict[str, Any]] | None = None
         self.step_seconds = math.inf  # nobody knows yet: the first step is taken for a slow one
         conditions = self.bench.machine.conditions
         self.state = RunState(conditions=conditions)
@@ -97,7 +98,7 @@ class Trainer:
                     self._save()
                 self._finish(self._steps())
             except Leave:
-                self._leave()
+                self._leave(self.stop.signal_number)
 
     def _prepare(self) -> None:
         """Compile, work out the steps of a budget in time, and cut the log to where we stand."""
@@ -139,10 +140,10 @@ class Trainer:
             if self._validation_due(self.state.step):
                 self._validate()
                 self._save()
-            elif self.stop or self._checkpoint_due():
+            elif self._checkpoint_due():
                 self._save()
-            if self.stop:
-                self._leave()
+            if asked := self.team.most(self.stop.signal_number):
+                self._leave(asked)
             if self._replanned():
                 steps = self._from_here()
         return "early"
@@ -175,23 +176,29 @@ class Trainer:
         """Put the steps of a budget in time right, once, and tell whether that was done."""
         if self.pace is None:
             return False
-        better = self.pace.second_plan(
-            self.config.plan,
-            self.state.step,
-            newest_is_best=self.state.validations_since_best == 0,
-        )
-        if better is None:
+        steps = self.team.first(self._better_steps)
+        if steps == 0:
             return False
         self._tell()
+        better = self.config.plan.replanned(self.state.step, steps)
         self.bench.follow(better, self.config.eval_interval)
         self.watcher.replanned(better.total_steps)
         return True
 
-    def _leave(self) -> None:
+    def _better_steps(self) -> int:
+        """Return how many steps a budget in time buys after all, 0 where the plan will do."""
+        better = self.pace and self.pace.second_plan(
+            self.config.plan,
+            self.state.step,
+            newest_is_best=self.state.validations_since_best == 0,
+        )
+        return better.total_steps if better else 0
+
+    def _leave(self, signal_number: int) -> None:
         """Save what is not saved and end, as the signal asked."""
         if self.state.step and self.saved_step < self.state.step:
             self._save()
-        raise Interrupted(self._farewell(), self.stop.signal_number)
+        raise Interrupted(self._farewell(), signal_number)
 
     def _farewell(self) -> str:
         where = "stopped before the first step"
@@ -215,32 +222,13 @@ class Trainer:
     def _count(self, taken: TakenStep) -> None:
         """Count a step, and tell of it as soon as its figures are here."""
         self._tell()
-        self.meter.add(taken.tokens, self.step_seconds)
-        self.state = self.state.after_step(taken, self.step_seconds)
-        self.untold = taken, self.state.place
+        self.state = self.telling.count(taken, self.step_seconds, self.state)
         if taken.here:
             self._tell()
 
     def _tell(self) -> None:
-        """Tell of the last step if that is still to be done; log it when its turn has come."""
-        if self.untold is None:
-            return
-        (taken, place), self.untold = self.untold, None
-        result, rate = taken.result, self.meter.rate
-        figures = (finite(result.loss), result.lr, finite(result.grad_norm), rate)
-        self.state = replace(
-            self.state,
-            failures=result.failures,
-            latest=dict(zip(STEP_KEYS, figures, strict=True)),
-            loss_scale=self.bench.learner.scale.state_dict(),
-        )
-        self.watcher.stepped(result, rate)
-        if not result.applied:
-            self.watcher.note(f"step {result.step}: loss or gradient not finite, not applied")
-        wanted = result.step % self.settings.log_interval_steps == 0 or not result.applied
-        if wanted and not self._validation_due(result.step):  # a validation has its own line
-            self.run.log({**place, **self.state.latest})
-            self.meter = Meter()
+        """Tell of the last step if that is still to be done."""
+        self.state = self.telling.tell(self.state, self.bench.learner.scale.state_dict())
 
     def _validate(self) -> None:
         """Measure both losses by the same protocol, write a sample, note a new best."""
@@ -255,22 +243,15 @@ class Trainer:
                 seed=self.settings.seed,
             )
         self.state = self.state.after_validation(val.loss)
-        record = {
-            **self.state.place,
-            **(self.state.latest or dict.fromkeys(STEP_KEYS)),
-            "train_loss": finite(train.loss),
-            **val.to_json(),
-            "sample": sample,
-        }
-        self.run.log(record)
-        self.meter = Meter()
-        storage.write_text(self.run.samples_path, samples_page(self.run.name, self.run.metrics()))
+        measured = {"train_loss": finite(train.loss), **val.to_json(), "sample": sample}
+        record = self.telling.validation(self.state, measured)
+        self.run.write_samples(samples_page(self.run.name, self.run.metrics()))
         self.watcher.validated(record, best=self.state.best_step == self.state.step)
 
     def _save(self) -> None:
         """Write a checkpoint of this step where there is none, then let old ones go."""
         self._tell()
-        if self.saved_step < self.state.step:
+        if self.saved_step < self.state.step and self.run.writes:
             save_checkpoint(
                 self.run.checkpoint_path(self.state.step),
                 model=self.bench.model,
@@ -280,6 +261,8 @@ class Trainer:
                 state=self.state,
             )
         self.saved_step = self.state.step
+        if not self.run.writes:
+            return
         newest = self.run.steps()[-self.settings.keep_last :]
         kept = {0, self.state.best_step, *self.settings.keep_at, *newest}
         prune_checkpoints(self.run, kept, self.watcher.note)
@@ -295,5 +278,5 @@ class Trainer:
             "tokens": self.state.tokens,
             "seconds": round(self.state.seconds, 3),
         }
-        storage.write_json(self.run.result_path, result)
+        self.run.write_result(result)
         self.watcher.finished(result, str(self.run.path))

@@ -5,23 +5,20 @@ compiles, and turns a budget in time into steps. The steps themselves are the tr
 """
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeVar
 
-from bardling import storage
 from bardling.checkpoint import Checkpoint, load_weights
 from bardling.config import RunConfig
+from bardling.costing import measured_costs
 from bardling.data.batches import Windows
 from bardling.data.documents import known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.errors import CheckpointError, OutOfMemory
 from bardling.evaluation.checks.finding import Finding
 from bardling.evaluation.checks.quick import quick_checks
-from bardling.evaluation.loss import evaluate
-from bardling.evaluation.samples import sample_text
 from bardling.evaluation.validation import Validation
 from bardling.kernels.choice import obstacle, with_kernels
 from bardling.machine.compiling import NO_GRAPHS, compiled, expected_seconds
@@ -29,6 +26,7 @@ from bardling.machine.config import MachineConfig
 from bardling.machine.machine import Machine, choose_machine
 from bardling.machine.memory import keep_freed_memory, ran_out
 from bardling.machine.precision import loss_scale
+from bardling.machine.team import ALONE, Team
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
 from bardling.pacing import Costs, Pace
@@ -40,14 +38,10 @@ from bardling.training.learner import Learner, build_learner
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizers import restore_state
 from bardling.training.plan import Plan
-from bardling.training.rehearsal import compile_learner, step_seconds
+from bardling.training.rehearsal import compile_learner
 
 FLOPS_PER_WEIGHT = 6  # of a training step, for each token: two forward, four backward
-REHEARSED_BATCHES = (1, 1, 4, 4)  # evaluated, one after the other, to learn what a token costs
 MEASURING_SHARE = 0.1  # of the time that is left, for steps and for evaluations each
-REHEARSED_SAMPLE = 24  # tokens written to learn what a sample costs
-SAVED_BYTES_PER_SECOND = 1.5e8  # hashed, written, synced and read back
-SAVE_SECONDS = 0.05
 Found = TypeVar("Found")
 
 
@@ -61,6 +55,7 @@ class Workbench:
         checkpoint: Checkpoint | None,
         *,
         wishes: MachineConfig | None = None,
+        team: Team = ALONE,
     ) -> None:
         keep_freed_memory()
         self.run, self.note = run, note
@@ -88,6 +83,7 @@ class Workbench:
             train_seconds=self._expected_seconds(),
             before=self.before,
             obstacle=partial(obstacle, self.config.model),
+            team=team,
         )
         self.machine: Machine = with_kernels(machine)
         self.plain = self.learner = self._learner(checkpoint)
@@ -112,13 +108,11 @@ class Workbench:
             self.machine = self.learner.machine
         if changes := self._changes():
             self.note(f"not bitwise what the uninterrupted run would be: {changes}")
+        self.learner = self.learner.bound()
         if pace is not None and not self.config.total_steps:
-            plan, interval = pace.first_plan(
-                self.fitting(lambda: self.costs(MEASURING_SHARE * pace.left)),
-                lambda every: self._validation(every).subset_tokens or len(self.val),
-                self.settings.eval_interval_steps,
-            )
-            self.follow(plan, interval)
+            costs = self.fitting(lambda: self.costs(MEASURING_SHARE * pace.left))
+            plan = self.machine.team.first(lambda: self._first_plan(pace, costs))
+            self.follow(Plan(total_steps=plan["steps"]), plan["interval"])
             if pace.too_short:
                 self.note(
                     "starting, one step and the final measurements alone take longer than the "
@@ -140,6 +134,11 @@ class Workbench:
             ) from error
         self.learner.optimizers.zero_grad()
         accumulate, rows = self.settings.accumulate, self.settings.batch_size
+        if self.machine.team.size > 1:  # whose others are in the midst of the same step
+            raise OutOfMemory(
+                f"memory ran out in one of {self.machine.team.size} processes: go on with a higher "
+                f"--accumulate than {accumulate}, or begin with a smaller batch or model"
+            ) from error
         if accumulate == rows:
             raise OutOfMemory(
                 "a single sequence does not fit into memory: take a shorter context "
@@ -149,7 +148,7 @@ class Workbench:
         self.config = self.config.with_overrides(accumulate=min(2 * accumulate, rows))
         self.settings = self.config.training
         self.__dict__.pop("validation", None)  # which reads as many rows at a time
-        storage.write_json(self.run.config_path, self.config.to_json())
+        self.run.write_config(self.config)
         part = -(-rows // self.settings.accumulate)
         self.note(
             f"out of memory: batches of {rows} are taken in {self.settings.accumulate} parts from "
@@ -179,10 +178,18 @@ class Workbench:
         """Look for common faults, at the price of a few forward passes."""
         return quick_checks(self.model, self.tokenizer, self.windows, self.val)
 
+    def _first_plan(self, pace: Pace, costs: Costs) -> dict[str, int]:
+        plan, interval = pace.first_plan(
+            costs,
+            lambda every: self._validation(every).subset_tokens or len(self.val),
+            self.settings.eval_interval_steps,
+        )
+        return {"steps": plan.total_steps, "interval": interval}
+
     def follow(self, plan: Plan, eval_interval: int) -> None:
         """Write the steps of the run into its config."""
         self.config = self.config.with_plan(plan, eval_interval)
-        storage.write_json(self.run.config_path, self.config.to_json())
+        self.run.write_config(self.config)
 
     def fitting(self, work: Callable[[], Found]) -> Found:
         """Do some work, in smaller parts where memory runs out."""
@@ -197,14 +204,9 @@ class Workbench:
 
         Where steps or evaluations are slow, each is measured for about `limit` seconds only.
         """
-        n_bytes = 12 * sum(p.numel() for p in self.model.parameters())
-        padding = self._validation(1).padding
-        return Costs(
-            step=step_seconds(self.learner, self.windows.batch, self.settings, limit),
-            validated_token=self._token_seconds(self.machine, limit / 2) * padding,
-            whole=self._token_seconds(None, limit / 2) * padding * len(self.val),
-            sample=self._sample_seconds(),
-            save=SAVE_SECONDS + n_bytes / SAVED_BYTES_PER_SECOND,
+        batches, validation = self.windows.batch, self._validation(1)
+        return measured_costs(
+            self.learner, self.settings, batches, validation, self.tokenizer, limit
         )
 
     def facts(self, name: str, start_step: int) -> RunFacts:
@@ -227,37 +229,12 @@ class Workbench:
             floor=self.validation.whole_floor,
         )
 
-    def _token_seconds(self, machine: Machine | None, limit: float) -> float:
-        """Return the seconds of an evaluation for each of its tokens, by the fastest of some.
-
-        A larger one, or another, is left out where it would pass `limit`.
-        """
-        size, lowest, spent = self._validation(1).batch_size, math.inf, 0.0
-        for batches in REHEARSED_BATCHES:
-            tokens = min(len(self.val) - 1, batches * size * self.config.model.block_size)
-            if lowest < math.inf and spent + lowest * tokens > limit:
-                break
-            began = time.perf_counter()
-            evaluate(self.model, self.val[: tokens + 1], batch_size=size, machine=machine)
-            seconds = time.perf_counter() - began
-            spent, lowest = spent + seconds, min(lowest, seconds / tokens)
-        return lowest
-
-    def _sample_seconds(self) -> float:
-        wanted = self.settings.sample_tokens
-        few = min(wanted, REHEARSED_SAMPLE)
-        if few == 0:
-            return 0.0
-        sample_text(self.model, self.tokenizer, n_tokens=2, seed=0)  # what decodes may be compiled
-        began = time.perf_counter()
-        sample_text(self.model, self.tokenizer, n_tokens=few, seed=self.settings.seed)
-        return (time.perf_counter() - began) * wanted / few
-
     def _validation(self, eval_interval: int) -> Validation:
+        n_processes = self.machine.team.size
         return Validation(
             train=self.train,
             val=self.val,
-            batch_size=-(-self.settings.batch_size // self.settings.accumulate),
+            batch_size=-(-self.settings.batch_size // (self.settings.accumulate * n_processes)),
             interval_tokens=eval_interval * self.batch_tokens,
             machine=self.machine,
             block_size=self.config.model.block_size,

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from bardling import __version__
 from bardling.errors import BardlingError, UsageError, nearest
+from bardling.machine.seat import seat
 from bardling.machine.stop import Terminated, terminable
 from bardling.reporting.screen import Screen, let_go
 
@@ -97,6 +98,8 @@ def _show_every_character() -> None:
 
 
 def _complain(message: str) -> None:
+    if not seat().speaks:
+        return
     Screen(stderr=True).print(Text.assemble(("bardling:", "red"), " ", message))
 
 

@@ -12,6 +12,7 @@ from bardling.cli.options import Folder, Word, split_commas, value_of
 from bardling.cli.settings import SettingsArguments, parse_settings
 from bardling.config import RunConfig
 from bardling.errors import UsageError
+from bardling.machine.seat import seat
 from bardling.presets.table import config_for
 from bardling.reporting.console import open_console
 from bardling.reporting.plots import schedule_plot
@@ -37,6 +38,10 @@ class TrainArguments(SettingsArguments):
     """Rehearse the run, print what it would take in steps, time and memory, and stop."""
     show_schedule: bool = False
     """Draw the learning rate over the run and stop."""
+    nproc: int = 1
+    """Processes that share the work on this machine; several machines: see docs/scale.md."""
+    max_restarts: int = 0
+    """How often to start all processes anew, from the last checkpoint, when one is lost."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -70,6 +75,8 @@ def run(argv: Sequence[str]) -> int:
             )
         show_forecast(found)
         return 0
+    if arguments.nproc > 1 and seat().size == 1:
+        return _launch(argv, arguments)
     trained = bardling.train_config(
         None if target is None and config == base else config,
         name=arguments.name,
@@ -80,8 +87,16 @@ def run(argv: Sequence[str]) -> int:
         began=began,
         given=_given(words),
     )
-    leave_page(trained.folder, since=started)
+    if seat().speaks:
+        leave_page(trained.folder, since=started)
     return 0
+
+
+def _launch(argv: Sequence[str], arguments: TrainArguments) -> int:
+    """Run this command in several processes."""
+    from bardling.machine.launch import launch
+
+    return launch(["train", *argv], processes=arguments.nproc, restarts=arguments.max_restarts)
 
 
 def leave_page(run: RunFolder, *, since: float) -> None:

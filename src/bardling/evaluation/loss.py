@@ -23,6 +23,7 @@ from bardling.data.tokens import Tokens
 from bardling.errors import CorpusError
 from bardling.kernels.choice import read_by
 from bardling.machine.machine import Machine
+from bardling.machine.team import ALONE, Team
 from bardling.model.gpt import GPT
 from bardling.training.objective import next_token_loss
 from bardling.training.state import finite
@@ -72,6 +73,7 @@ def evaluate(
     batch_size: int,
     max_tokens: int | None = None,
     machine: Machine | None = None,
+    team: Team = ALONE,
     documents: Documents | None = None,
     token_sizes: Int64[np.ndarray, " vocab"] | None = None,
 ) -> Evaluation:
@@ -79,8 +81,8 @@ def evaluate(
 
     With `documents`, in windows of whole ones; with `token_sizes`, the bytes of UTF-8 that each id
     stands for, the bytes are counted too. It is computed where the model is, in the precision of
-    its weights, or in that of `machine`. Raises `CorpusError` when there are fewer than two
-    tokens, and so nothing to predict.
+    its weights, or in that of `machine`, by all of a `team`. Raises `CorpusError` when there are
+    fewer than two tokens, and so nothing to predict.
     """
     if len(tokens) < 2:
         raise CorpusError(
@@ -97,7 +99,7 @@ def evaluate(
         tokens,
         block_size=block_size,
         batch_size=batch_size,
-        spans=spans,
+        spans=spans[team.rank :: team.size],
         end_token=0 if documents is None else documents.end_token,
     ):
         with precision():
@@ -106,6 +108,8 @@ def evaluate(
         if token_sizes is not None:
             n_bytes += int(token_sizes[batch.targets[batch.targets != IGNORE].numpy()].sum())
     floor = None if documents is None else documents.floor(spans)
+    total = team.total(total)
+    n_targets, n_bytes = team.total(n_targets), team.total(n_bytes)
     return Evaluation(
         loss=total / n_targets,
         tokens=n_targets,

@@ -16,6 +16,7 @@ from bardling.data.documents import Documents
 from bardling.data.tokens import Tokens
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.machine.machine import Machine
+from bardling.machine.team import ALONE, Team
 from bardling.model.gpt import GPT
 
 EVALUATION_SHARE = 0.05
@@ -51,6 +52,11 @@ class Validation:
         return None if known is None else Documents.find(self.train, known.end_token)
 
     @property
+    def team(self) -> Team:
+        """Those who share the work."""
+        return ALONE if self.machine is None else self.machine.team
+
+    @property
     def whole_floor(self) -> float | None:
         """The least expected loss on the whole validation split, where it is known."""
         if self.documents is None:
@@ -75,7 +81,7 @@ class Validation:
         """Return the losses on training and validation text, over equally many tokens."""
         wanted = self.subset_tokens or len(self.val)
         rows = min(self.batch_size, -(-wanted // model.config.block_size))  # the rest is padding
-        part = partial(evaluate, model, batch_size=rows, machine=self.machine)
+        part = partial(evaluate, model, batch_size=rows, machine=self.machine, team=self.team)
         val = part(
             self.val,
             max_tokens=self.subset_tokens,
@@ -91,6 +97,7 @@ class Validation:
             model,
             self.val,
             batch_size=self.batch_size,
+            team=self.team,
             documents=self.documents,
             token_sizes=self.token_sizes,
         )

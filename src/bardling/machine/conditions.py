@@ -22,6 +22,8 @@ class Conditions:
     """Whose work lies between the products: plain (torch's, as in all older runs), or native and
     the hash of what those were made from."""
     threads: int
+    processes: int = 1
+    """How many shared the work; their sums are added in another order."""
     torch: str
     """Version of torch."""
 

@@ -55,6 +55,7 @@ class Machine:
             compiled=self.compiled,
             kernels=f"{self.kernels} {self.kernels_made}".strip(),
             threads=self.threads,
+            processes=self.team.size,
             torch=torch.__version__,
         )
 
@@ -73,6 +74,8 @@ class Machine:
         if self.kernels == "native":
             how = "native kernels"
         threads = f"{self.threads} thread" + ("s" if self.threads > 1 else "")
+        if self.team.size > 1:
+            threads += f" in each of {self.team.size} processes"
         return f"{self.device.type} ({short_name(self.device)}), {self.precision}, {how}, {threads}"
 
 
@@ -87,6 +90,7 @@ def choose_machine(
     train_seconds: float,
     before: Conditions | None = None,
     obstacle: Callable[[], str | None] | None = None,
+    team: Team = ALONE,
 ) -> Machine:
     """Return what is used for a run expected to train for `train_seconds`.
 
@@ -110,6 +114,7 @@ def choose_machine(
         compile_reason=f"{reason}; {why}" if why else reason,
         kernels=kernels,
         threads=pick_threads(config.threads),
+        team=team,
     )
 
 

@@ -4,17 +4,23 @@ Inside `StopRequest()` the first SIGINT or SIGTERM raises a flag, which the run 
 steps, so that it can save. Where nothing would be lost (`with stop.at_once()`: compiling,
 evaluating) it raises `Leave` on the spot instead. After the first signal they mean again what
 they meant before: a second one ends the process at once.
+
+In a team nobody may leave alone, so there the flag is all that a first signal raises. The same
+stop often comes twice: from the terminal, and from whoever started the processes. What comes
+within a few seconds is taken for one.
 """
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ECHO_SECONDS = 3.0  # in which a team's signals are one
 
 
 def _heeded() -> list[signal.Signals]:
@@ -61,7 +67,8 @@ def terminable() -> Iterator[None]:
 class StopRequest:
     """A context that remembers the first stop signal in `signal_number` (0 while there is none).
 
-    Python delivers signals to the main thread only; in any other thread nothing is installed.
+    With `others`, who would wait for this process, it never leaves by itself. Python delivers
+    signals to the main thread only; in any other thread nothing is installed.
     """
 
     heard_before = 0
@@ -69,8 +76,9 @@ class StopRequest:
     owns_process = False
     """Whether the process is the command line's, and not a notebook of the user's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, others: bool = False) -> None:
         self.signal_number = 0
+        self._others, self._asked_at = others, 0.0
         self._eager, self._farewell = False, ""
         self._before: dict[signal.Signals, Any] = {}
 
@@ -98,9 +106,9 @@ class StopRequest:
         With a `farewell`, the command line says that instead and ends on the spot: an exception
         out of the midst of torch's compiler can make it abort the process.
         """
-        self._eager, self._farewell = True, farewell
+        self._eager, self._farewell = not self._others, farewell
         try:
-            if self:
+            if self and not self._others:
                 raise Leave
             yield
         finally:
@@ -111,6 +119,9 @@ class StopRequest:
         self._eager = False
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._others:
+            self._ask_in_company(number)
+            return
         self.signal_number = number
         self._restore()
         if self._eager:
@@ -119,6 +130,14 @@ class StopRequest:
                 os.write(2, f"bardling: {self._farewell}\n".encode())
                 os._exit(128 + number)
             raise Leave
+
+    def _ask_in_company(self, number: int) -> None:
+        now = time.monotonic()
+        if self and now - self._asked_at > ECHO_SECONDS:
+            self._restore()
+            os.kill(os.getpid(), number)
+        elif not self:
+            self.signal_number, self._asked_at = number, now
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

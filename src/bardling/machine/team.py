@@ -2,13 +2,17 @@
 
 A team cuts the rows of a global batch among its members and brings their results together. One
 process is the degenerate case: `ALONE` takes all rows, adds nothing to its own sums and waits
-for nobody, so that no caller asks how many there are.
+for nobody, so that no caller asks how many there are. Several are in `ranks`.
 """
 
-from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from torch import nn
+Json = TypeVar("Json")
+Number = TypeVar("Number", int, float)
+Loss = Callable[..., Any]
+"""A batch goes in, its summed loss comes out."""
 
 
 @runtime_checkable
@@ -17,7 +21,7 @@ class Team(Protocol):
 
     @property
     def rank(self) -> int:
-        """This process's number, from 0; number 0 writes the files."""
+        """This process's number, from 0; number 0 decides, writes and speaks."""
         ...
 
     @property
@@ -29,12 +33,27 @@ class Team(Protocol):
         """Return this process's rows of the global batch."""
         ...
 
-    def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its sum over the team."""
+    def bound(self, loss: Loss) -> Loss:
+        """Return a module whose backward pass adds up gradients over the team."""
         ...
 
-    def total(self, value: int | float) -> int | float:
+    def apart(self, loss: Loss) -> AbstractContextManager[None]:
+        """Within, a backward pass of what `bound` returned keeps its gradients for itself."""
+        ...
+
+    def total(self, value: Number) -> Number:
         """Return the sum of a number over the team."""
+        ...
+
+    def most(self, value: int) -> int:
+        """Return the largest of the team's numbers: all decide alike by it."""
+        ...
+
+    def first(self, work: Callable[[], Json]) -> Json:
+        """Let number 0 do some work while the others wait, and tell all what it came to.
+
+        What it returns has to be JSON. Where it raises, all do.
+        """
         ...
 
 
@@ -48,12 +67,25 @@ class Alone:
         """Return all rows."""
         return range(batch_size)
 
-    def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Leave the gradients as they are; they are the whole sum."""
+    def bound(self, loss: Loss) -> Loss:
+        """Return the loss as it is; its gradients are the whole sum."""
+        return loss
 
-    def total(self, value: int | float) -> int | float:
+    def apart(self, loss: Loss) -> AbstractContextManager[None]:
+        """Change nothing."""
+        return nullcontext()
+
+    def total(self, value: Number) -> Number:
         """Return the number itself."""
         return value
+
+    def most(self, value: int) -> int:
+        """Return the number itself."""
+        return value
+
+    def first(self, work: Callable[[], Json]) -> Json:
+        """Do the work."""
+        return work()
 
 
 ALONE = Alone()

@@ -7,6 +7,7 @@ other more than they help.
 import os
 
 from bardling.machine.kernel import kernel_text
+from bardling.machine.seat import seat
 
 _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
@@ -17,11 +18,14 @@ def usable_cores() -> int:
 
 
 def pick_threads(wish: int) -> int:
-    """Return the threads to compute with; OMP_NUM_THREADS bounds what is not asked for."""
+    """Return the threads to compute with; OMP_NUM_THREADS bounds what is not asked for.
+
+    Processes that were started together on this machine share its cores.
+    """
     if wish:
         return wish
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    cores = usable_cores()
+    cores = max(1, usable_cores() // seat().local_size)
     return min(cores, int(limit)) if limit.isdecimal() and int(limit) else cores
 
 

@@ -6,7 +6,8 @@ scale; the loop needs no more.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -62,12 +63,21 @@ class Learner:
     late: bool = False
     """Whether figures of a step are read while the next one is on its way."""
 
-    def backward(self, batch: Batch, n_targets: int) -> Tensor:
-        """Add the gradient of a batch's loss per target; return that loss, without gradient."""
+    def backward(self, batch: Batch, n_targets: int, *, last: bool = True) -> Tensor:
+        """Add the gradient of a batch's loss per target; return that loss, without gradient.
+
+        With the `last` part of a batch, gradients are added up over the team.
+        """
         batch = batch.to(self.machine.device)
-        loss = self.loss(batch.inputs, batch.targets, batch.row_keys) / n_targets
-        torch.autograd.backward(self.scale.scale(loss))
+        with nullcontext() if last else self.machine.team.apart(self.loss):
+            loss = self.loss(batch.inputs, batch.targets, batch.row_keys) / n_targets
+            torch.autograd.backward(self.scale.scale(loss))
         return loss.detach()
+
+    def bound(self) -> "Learner":
+        """Return the learner whose backward pass adds up gradients over its team."""
+        loss = self.machine.team.bound(self.loss)
+        return self if loss is self.loss else replace(self, loss=loss)
 
     def unscale(self) -> None:
         """Give the gradients their true size."""

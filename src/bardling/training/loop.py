@@ -113,9 +113,9 @@ def _accumulate(
     """
     team = learner.machine.team
     parts = [batches(step, r) for r in _parts(team.rows(config.batch_size), config.accumulate)]
-    n_targets = int(team.total(sum(part.n_targets for part in parts)))
-    losses = [learner.backward(part, n_targets) for part in parts]
-    team.add_gradients(learner.parameters)
+    n_targets = team.total(sum(part.n_targets for part in parts))
+    last = len(parts) - 1
+    losses = [learner.backward(p, n_targets, last=i == last) for i, p in enumerate(parts)]
     learner.unscale()
     return losses, n_targets
 

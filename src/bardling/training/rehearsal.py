@@ -13,6 +13,7 @@ import torch
 
 from bardling.data.batches import BatchSource
 from bardling.machine.memory import ran_out
+from bardling.machine.team import Team
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner, Loss
 from bardling.training.loop import take_steps
@@ -64,8 +65,8 @@ def step_seconds(
     taking = take_steps(trial, batches, config, Plan(total_steps=10_000))
     steps = (taken.result for taken in taking)
     try:
-        _mean_seconds(steps, WARM_STEPS, 0.0, limit)
-        return _mean_seconds(steps, LEAST_STEPS, LEAST_SECONDS, limit)
+        _mean_seconds(steps, WARM_STEPS, 0.0, limit, learner.machine.team)
+        return _mean_seconds(steps, LEAST_STEPS, LEAST_SECONDS, limit, learner.machine.team)
     finally:
         learner.optimizers.forget()
         with torch.no_grad():
@@ -83,15 +84,21 @@ def first_pass_seconds(learner: Learner, batches: BatchSource, config: TrainingC
     return time.perf_counter() - began
 
 
-def _mean_seconds(steps: Iterator[object], least: int, least_seconds: float, limit: float) -> float:
-    """Take so many steps for so many seconds, fewer where one more would pass `limit`."""
+def _mean_seconds(
+    steps: Iterator[object], least: int, least_seconds: float, limit: float, team: Team
+) -> float:
+    """Take so many steps for so many seconds, fewer where one more would pass `limit`.
+
+    All of the team take equally many.
+    """
     began, count = time.perf_counter(), 0
     while True:
         next(steps)
         count += 1
         spent = time.perf_counter() - began
         one = spent / count
-        if spent + one > limit or (count >= least and spent >= least_seconds):
+        enough = spent + one > limit or (count >= least and spent >= least_seconds)
+        if team.most(enough):
             return one
 
 

@@ -1,0 +1,166 @@
+"""A team of several processes, on `torch.distributed`: gloo between processors, NCCL between GPUs.
+
+Gradients are added up by `DistributedDataParallel` while the backward pass still goes on, and are
+the same bits in every process afterwards. What one process decides for all travels as JSON, never
+as a pickle.
+"""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch._C._distributed_c10d import GradBucket
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
+
+from bardling.errors import BardlingError, TeamLost
+from bardling.machine.seat import Seat, seat
+from bardling.machine.team import ALONE, Json, Loss, Number, Team
+
+SILENCE = timedelta(minutes=10)
+"""How long one process waits for the others in the midst of a step."""
+LOOK = timedelta(seconds=30)
+"""How long it waits for what may take any time, before it looks whether the others are there."""
+
+
+_JOININGS = count()
+
+
+class Ranks:
+    """One of several processes that share a global batch."""
+
+    def __init__(self, where: Seat, store: Store) -> None:
+        self.rank, self.size = where.rank, where.size
+        self._store, self._works = store, count()
+
+    def rows(self, batch_size: int) -> range:
+        """Return this process's rows; their numbers differ by one at most."""
+        first, last = (batch_size * (self.rank + one) // self.size for one in (0, 1))
+        return range(first, last)
+
+    def bound(self, loss: Loss) -> Loss:
+        """Return the loss, whose backward pass adds up gradients over all processes."""
+        if not isinstance(loss, nn.Module):
+            raise TypeError("only a module can be bound to those of other processes")
+        with warnings.catch_warnings():  # newer torch has another word for it, older ones do not
+            warnings.simplefilter("ignore", FutureWarning)
+            shared = DistributedDataParallel(loss, broadcast_buffers=False)
+        shared.register_comm_hook(None, _added_up)
+        return shared
+
+    def apart(self, loss: Loss) -> AbstractContextManager[None]:
+        """Within, gradients stay in this process, to be added up with those of a later part."""
+        return loss.no_sync() if isinstance(loss, DistributedDataParallel) else nullcontext()
+
+    def total(self, value: Number) -> Number:
+        """Return the sum of a number over all processes, of integers exactly up to 2^53."""
+        return type(value)(_reduced(value, dist.ReduceOp.SUM))
+
+    def most(self, value: int) -> int:
+        """Return the largest of all processes' numbers."""
+        return int(_reduced(value, dist.ReduceOp.MAX))
+
+    def first(self, work: Callable[[], Json]) -> Json:
+        """Let number 0 do some work, however long that takes, and tell all what it came to."""
+        key = f"work-{next(self._works)}"
+        if self.rank == 0:
+            return self._told(key, work)
+        with lost_members_told():
+            while not _is_there(self._store, key):
+                pass
+            said = json.loads(self._store.get(key))
+        if "error" in said:
+            raise Followed(said["error"], said["code"])
+        return said["done"]
+
+    def _told(self, key: str, work: Callable[[], Json]) -> Json:
+        try:
+            done = work()
+        except BaseException as error:
+            code = error.exit_code if isinstance(error, BardlingError) else 1
+            self._store.set(key, json.dumps({"error": str(error), "code": code}))
+            raise
+        self._store.set(key, json.dumps({"done": done}))
+        return done
+
+
+class Followed(BardlingError):
+    """Another process of the team has raised an error, and tells it."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def joined() -> Iterator[Team]:
+    """Give the team that this process belongs to: that of `torchrun`, or `ALONE`."""
+    where = seat()
+    if where.size == 1 or dist.is_initialized():
+        yield ALONE
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(where.local_rank)
+    with lost_members_told():
+        number = next(_JOININGS)  # a script may train several runs
+        store, _, _ = next(rendezvous("env://", where.rank, where.size))
+        dist.init_process_group(
+            store=PrefixStore(f"group-{number}", store),
+            rank=where.rank,
+            world_size=where.size,
+            timeout=SILENCE,
+        )
+        yield Ranks(where, PrefixStore(f"works-{number}", store))
+    dist.destroy_process_group()  # after an error nobody waits for it: the others may be gone
+
+
+@contextmanager
+def lost_members_told() -> Iterator[None]:
+    """Turn what torch says of a connection that broke into one sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _is_loss(error):
+            raise
+        raise TeamLost(
+            "another process of this run is gone, so this one ends too; the last checkpoint "
+            "stands: start all of them again with --resume auto"
+        ) from error
+
+
+def _is_loss(error: RuntimeError) -> bool:
+    """Tell whether an error is that of a connection, and not of this process's own work."""
+    if isinstance(error, dist.DistNetworkError | dist.DistStoreError | dist.DistBackendError):
+        return True
+    return any(word in str(error) for word in ("gloo", "Connection", "onnection reset", "NCCL"))
+
+
+def _is_there(store: Store, key: str) -> bool:
+    """Wait for a while; a broken connection raises, and only that."""
+    try:
+        store.wait([key], LOOK)
+    except dist.DistStoreError as error:
+        if "timeout" not in str(error).lower():
+            raise
+        return False
+    return True
+
+
+def _reduced(value: int | float, how: dist.ReduceOp.RedOpType) -> float:
+    number = torch.tensor(value, dtype=torch.float64)
+    dist.all_reduce(number, how)
+    return number.item()
+
+
+def _added_up(group: Any, bucket: GradBucket) -> torch.futures.Future[Tensor]:
+    """Add up, where `DistributedDataParallel` by itself would take the mean."""
+    sent = dist.all_reduce(bucket.buffer(), group=group, async_op=True)
+    return sent.get_future().then(lambda done: done.value()[0])

@@ -1,0 +1,78 @@
+"""The scorecard: what each row's tests came to, told at the end and written where it is asked."""
+
+import json
+import platform
+import re
+from collections import defaultdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from promises import PROMISES, WITH_A_SERVER
+
+from bardling.machine.device import cpu_model
+
+ROW = re.compile(r"test_row_(\d\d)_|protection\[(\d+)")
+
+
+def pytest_addoption(parser) -> None:
+    parser.addoption("--scorecard", type=Path, help="write what each promise came to, as JSON")
+
+
+def pytest_configure(config) -> None:
+    path = config.getoption("scorecard", None)
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Scorecard(path), "scorecard")
+
+
+class Scorecard:
+    """Hears of every test, in all processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[int, dict[str, Any]] = defaultdict(
+            lambda: {"passed": 0, "failed": 0, "skipped": [], "seconds": 0.0, "measured": [],
+                     "protections": 0}
+        )  # fmt: skip
+
+    def pytest_runtest_logreport(self, report) -> None:
+        found = ROW.search(report.nodeid)
+        if found is None:
+            return
+        row = self.rows[int(found[1] or found[2])]
+        row["seconds"] += report.duration
+        if report.skipped:
+            row["skipped"].append(str(report.longrepr[-1]))
+        elif report.failed:
+            row["failed"] += 1
+        elif report.when == "call":
+            row["protections" if found[2] else "passed"] += 1
+            row["measured"] += [text for name, text in report.user_properties if name == "measured"]
+
+    def pytest_terminal_summary(self, terminalreporter) -> None:
+        terminalreporter.section("scorecard")
+        for number, promise in PROMISES.items():
+            row = self.rows.get(number)
+            terminalreporter.write_line(f"{number:2} {state(number, row):8} {promise.promise}")
+        held = sum(state(n, self.rows.get(n)) == "held" for n in PROMISES)
+        terminalreporter.write_line(f"{held} of {len(PROMISES)} promises held")
+        machine = f"{cpu_model()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        found = {
+            "date": date.today().isoformat(),
+            "machine": f"{machine}, {system}",
+            "rows": {number: row for number, row in sorted(self.rows.items())},
+        }
+        self.path.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def state(number: int, row: dict[str, Any] | None) -> str:
+    """Say in a word how a row stands."""
+    if number in WITH_A_SERVER:
+        return "later"
+    if row is None or not (row["passed"] or row["failed"]):
+        return "untested"
+    if row["failed"]:
+        return "BROKEN"
+    return "partly" if row["skipped"] else "held"
