@@ -184,7 +184,9 @@ def test_three_bad_steps_in_a_row_stop_the_run_and_leave_the_last_good_checkpoin
     assert run.steps() == [0, 4]
     weights = load_checkpoint(run.checkpoint_path(4)).weights
     assert all(torch.isfinite(w).all() for w in weights.values())
-    assert run.result() is None
+    result = run.result()
+    assert result["stopped"] == "diverged" and result["last"] == {"step": 7, "val_loss": None}
+    assert result["best"]["step"] == 4
 
 
 def test_a_validation_that_is_not_finite_is_no_best(text, monkeypatch):

@@ -93,11 +93,10 @@ def train_config(
     config = None if config is None else _with_tokenizer_path(config, folder)
     wishes = None if config is None else config.machine
     unsaid = frozenset() if config is None else open_settings(config, given)
-    if resume is None and seat().restarts:
-        resume = "auto"  # another process was lost, and all were started anew
 
     def choose() -> dict[str, Any]:
-        known = _run_to_resume(resume, name, config, folder, unsaid)
+        wanted = "auto" if resume is None and restarts else resume
+        known = _run_to_resume(wanted, name, config, folder, unsaid)
         if known is not None:
             _same_settings(config, known, unsaid)
             return {"run": str(known.path)}
@@ -109,6 +108,7 @@ def train_config(
 
     watcher = watcher if watcher is not None and seat().speaks else Watcher()
     with joined() as team, watcher as ears:
+        restarts = team.most(seat().restarts)  # since a process was lost, somewhere
         chosen = team.first(choose)
         run = RunFolder(Path(chosen["run"]))
         if "config" not in chosen:

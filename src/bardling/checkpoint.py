@@ -16,6 +16,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,29 @@ from torch import Tensor, nn
 from bardling import storage
 from bardling.config import RunConfig
 from bardling.errors import BardlingError, CheckpointError, StorageError, UsageError
+from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
-from bardling.run_folder import RunFolder, checkpoint_name
+from bardling.model.room import require_room
+from bardling.model.size import count_parameters
+from bardling.run_folder import SETTINGS_BYTES, RunFolder, checkpoint_name
 from bardling.text.tokenizer import Tokenizer
-from bardling.text.tokenizer_file import parse_tokenizer, tokenizer_files
+from bardling.text.tokenizer_file import LIMIT_BYTES, parse_tokenizer, tokenizer_files
 from bardling.training.optimizers import Optimizers, group_settings, state_tensors
 from bardling.training.state import RunState
+
+_LIMITS = {
+    "config.json": SETTINGS_BYTES,
+    "state.json": SETTINGS_BYTES,
+    "tokenizer.json": LIMIT_BYTES,
+    "tokenizer_config.json": SETTINGS_BYTES,
+}
+_HEADER_BYTES = 2**24  # of a safetensors file, which may have more; a name and a shape take 100
+_FLOATS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
+_FEW_BLOCKS = 1000  # built without looking whether there are weights for them
+_REFUSED = (  # what safetensors and torch say of a file that is none
+    *(SafetensorError, AssertionError, KeyError, OverflowError),
+    *(RuntimeError, TypeError, ValueError),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,22 +99,58 @@ def save_checkpoint(
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint; anything missing, cut short or altered is a `CheckpointError`."""
     try:
-        files = storage.read_folder(folder)
+        files = storage.read_folder(folder, limits=_LIMITS)
         state = RunState.from_json(storage.parse_json(files["state.json"], "state.json"))
         if folder.name != checkpoint_name(state.step):
             raise CheckpointError(f"it was written as {checkpoint_name(state.step)}")
+        config = RunConfig.from_json(storage.parse_json(files["config.json"], "config.json"))
+        require_room(config.model)
+        tokenizer = parse_tokenizer(files["tokenizer.json"])
+        if tokenizer.vocab_size != config.model.vocab_size:
+            raise CheckpointError(
+                f"its tokenizer has {tokenizer.vocab_size:,} tokens, and its model "
+                f"{config.model.vocab_size:,}"
+            )
+        weights = _parse_tensors(files["model.safetensors"], "model.safetensors")
+        _require_weights(config.model, weights)
         return Checkpoint(
             path=folder,
-            config=RunConfig.from_json(storage.parse_json(files["config.json"], "config.json")),
-            tokenizer=parse_tokenizer(files["tokenizer.json"]),
+            config=config,
+            tokenizer=tokenizer,
             state=state,
-            weights=parse_tensors(files["model.safetensors"]),
-            optimizer=parse_tensors(files["optimizer.safetensors"]),
+            weights=weights,
+            optimizer=_parse_tensors(files["optimizer.safetensors"], "optimizer.safetensors"),
         )
     except KeyError as error:
         raise CheckpointError(f"{folder} holds no {error.args[0]}") from error
-    except (BardlingError, SafetensorError) as error:
+    except BardlingError as error:
         raise CheckpointError(f"{folder} cannot be used: {error}") from error
+
+
+def _parse_tensors(data: bytes, name: str) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, all of them finite numbers."""
+    if int.from_bytes(data[:8], "little") > _HEADER_BYTES:
+        raise CheckpointError(f"{name} is no safetensors file with a header of ours")
+    try:
+        tensors = parse_tensors(data)
+    except _REFUSED as error:
+        raise CheckpointError(f"{name} is no safetensors file: {str(error)[:100]!r}") from error
+    for key, tensor in tensors.items():
+        if tensor.dtype not in _FLOATS or not tensor.isfinite().all():
+            raise CheckpointError(f"{name}: {key[:100]!r} is not made of finite numbers")
+    return tensors
+
+
+def _require_weights(config: ModelConfig, weights: Mapping[str, Tensor]) -> None:
+    """Refuse settings of another model than that of the weights, however large, at once."""
+    expected = count_parameters(config).total
+    found = sum(tensor.numel() for tensor in weights.values())
+    n_blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
+    if found != expected or config.n_layer > max(n_blocks, _FEW_BLOCKS):
+        raise CheckpointError(
+            f"its weights are {found:,} numbers in {n_blocks:,} blocks, and its settings say "
+            f"{expected:,} in {config.n_layer:,}"
+        )
 
 
 def open_checkpoint(run: RunFolder, choice: str, note: Callable[[str], None]) -> Checkpoint:
@@ -125,6 +179,16 @@ def load_newest(run: RunFolder, note: Callable[[str], None]) -> Checkpoint | Non
     return _first_whole(run, steps[::-1], note) if steps else None
 
 
+def last_good(run: RunFolder) -> Checkpoint:
+    """Return the newest whole checkpoint that was not written between two bad steps."""
+    for step in reversed(run.steps()):
+        with suppress(CheckpointError):
+            checkpoint = load_checkpoint(run.checkpoint_path(step))
+            if checkpoint.state.failures == 0:
+                return checkpoint
+    raise CheckpointError(f"{run.path} has no checkpoint from before the loss was not finite")
+
+
 def _first_whole(run: RunFolder, steps: Sequence[int], note: Callable[[str], None]) -> Checkpoint:
     for step in steps:
         try:
@@ -147,13 +211,17 @@ def best_step(run: RunFolder, steps: Sequence[int]) -> int:
 
 
 def prune_checkpoints(run: RunFolder, kept: Collection[int], warn: Callable[[str], None]) -> None:
-    """Remove the checkpoints of all steps that are not in `kept`; a failure is only told."""
-    for step in run.steps():
-        if step not in kept:
-            try:
-                storage.remove_folder(run.checkpoint_path(step))
-            except StorageError as error:
-                warn(f"an old checkpoint stays: {error}")
+    """Remove the checkpoints of all steps that are not in `kept`; a failure is only told.
+
+    What an earlier failure has left is tried again.
+    """
+    old = [run.checkpoint_path(step) for step in run.steps() if step not in kept]
+    removals = [partial(storage.remove_folder, folder) for folder in old]
+    for remove in (partial(storage.remove_leftovers, run.checkpoints_path), *removals):
+        try:
+            remove()
+        except StorageError as error:
+            warn(f"an old checkpoint stays: {error}")
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
@@ -163,7 +231,7 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     if missing or extra:
         raise CheckpointError(
             f"{source} holds the weights of another model: "
-            f"{f'{missing[0]} is missing' if missing else f'{extra[0]} is not known here'}"
+            f"{f'{missing[0]} is missing' if missing else f'{extra[0][:100]!r} is not known here'}"
         )
     for name, parameter in named.items():
         if parameter.shape != weights[name].shape:

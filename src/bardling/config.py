@@ -111,7 +111,7 @@ class RunConfig:
         for name, value in overrides.items():
             if name not in parts:
                 known = [*parts, "optimizer"]
-                raise ConfigError(f"there is no setting '{name}'{nearest(name, known)}")
+                raise ConfigError(f"there is no setting {name[:60]!r}{nearest(name, known)}")
             values[parts[name]][name] = value
         return type(self).from_json(values)
 

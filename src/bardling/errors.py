@@ -27,6 +27,8 @@ class BardlingError(Exception):
     """A stated error: its message is one sentence for the person at the keyboard."""
 
     exit_code = 1
+    by_all = False
+    """Whether all processes that train together raise it alike, so that one tells it."""
 
 
 class UsageError(BardlingError):
@@ -70,6 +72,8 @@ class OutOfMemory(BardlingError):
 class TeamLost(BardlingError):
     """Another process of the run is gone, or the way to it; the last checkpoint stands."""
 
+    by_all = True
+
 
 class StorageError(BardlingError):
     """The disk refused: absent, unreadable, full."""
@@ -79,6 +83,7 @@ class TrainingDiverged(BardlingError):
     """The loss was not finite three steps in a row; the last good checkpoint stays."""
 
     exit_code = 3
+    by_all = True
 
 
 class Interrupted(BardlingError):
@@ -87,12 +92,19 @@ class Interrupted(BardlingError):
     `signal_number` is 2 (SIGINT) or 15 (SIGTERM); the exit code is 128 more, as shells have it.
     """
 
+    by_all = True
+
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
 
 
+_LONGEST_SLIP = 100  # characters; comparing takes time and memory in proportion
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `, did you mean 'x'?` for the known word closest to `word`, or nothing."""
+    if len(word) > _LONGEST_SLIP:
+        return ""
     matches = get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f", did you mean '{matches[0]}'?" if matches else ""

@@ -1,6 +1,7 @@
 """What a run ends at: the whole validation split, for its last step and for its best one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bardling.checkpoint import load_checkpoint
 from bardling.errors import CheckpointError
@@ -32,3 +33,21 @@ def whole_split(
     if best.loss >= last.loss:  # chosen on a subset, it may be worse on the whole
         return last, last, state.step
     return last, best, state.best_step
+
+
+def write_result(
+    run: RunFolder,
+    state: RunState,
+    *,
+    stopped: str,
+    last: Mapping[str, Any],
+    best: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Write that a run has ended, and how; return it as it stands in result.json.
+
+    `stopped` is budget, early or diverged.
+    """
+    spent = {"tokens": state.tokens, "seconds": round(state.seconds, 3)}
+    result = {"stopped": stopped, "last": last, "best": best, **spent}
+    run.write_result(result)
+    return result

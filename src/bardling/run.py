@@ -16,7 +16,7 @@ from bardling.checkpoint import Checkpoint, load_checkpoint, load_newest
 from bardling.config import RunConfig, difference
 from bardling.data.batches import require_length
 from bardling.data.prepare import Prepared, prepare
-from bardling.errors import BardlingError, ConfigError
+from bardling.errors import BardlingError, ConfigError, TrainingDiverged
 from bardling.machine.config import MachineConfig
 from bardling.machine.memory import physical_bytes
 from bardling.machine.team import ALONE, Team
@@ -87,6 +87,11 @@ def resume_run(
 
     with ExitStack() as held:
         ended = team.first(run.result)
+        if ended is not None and ended["stopped"] == "diverged":
+            raise TrainingDiverged(
+                f"{run.name} diverged at step {ended['last']['step']}, and would again; begin "
+                "another with a lower --optimizer.lr or a longer --warmup-fraction"
+            )
         if ended is not None:
             watcher.note(f"{run.name} has ended already, at step {ended['last']['step']}")
             return

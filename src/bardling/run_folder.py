@@ -28,6 +28,8 @@ from bardling.errors import BardlingError, ConfigError, StorageError, UsageError
 
 _STEP = re.compile(r"step-(\d{6,})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+SETTINGS_BYTES = 2**20
+"""Of a config.json at most, and of other small files of a run."""
 
 
 def checkpoint_name(step: int) -> str:
@@ -102,7 +104,9 @@ class RunFolder:
     def config(self) -> RunConfig:
         """Return the run's settings."""
         try:
-            return RunConfig.from_json(storage.read_json(self.config_path))
+            return RunConfig.from_json(
+                storage.read_json(self.config_path, limit_bytes=SETTINGS_BYTES)
+            )
         except ConfigError as error:
             raise ConfigError(f"{self.config_path}: {error}") from error
 
@@ -117,7 +121,7 @@ class RunFolder:
         """Return what `result.json` says, or None while the run has not ended."""
         if not self.result_path.is_file():
             return None
-        match storage.read_json(self.result_path):
+        match storage.read_json(self.result_path, limit_bytes=SETTINGS_BYTES):
             case {"best": {"val_loss": _}, "last": {"step": _}} as result:
                 return dict(result)
         raise StorageError(f"{self.result_path} does not say what came out; remove it")
@@ -130,7 +134,7 @@ class RunFolder:
         """Return the log, and how many of its lines cannot be read."""
         if not self.metrics_path.is_file():
             return [], 0
-        lines = storage.read_bytes(self.metrics_path).splitlines()
+        lines = storage.read_bytes(self.metrics_path, may_grow=True).splitlines()
         records = [record for record in map(_parse_record, lines) if record is not None]
         return records, len(lines) - len(records)
 
@@ -141,8 +145,7 @@ class RunFolder:
 
     def write_samples(self, page: str) -> None:
         """Write what the model wrote so far."""
-        if self.writes:
-            storage.write_text(self.samples_path, page)
+        storage.write_text(self.samples_path, page)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write the outcome: the run has ended."""

@@ -6,6 +6,7 @@ to be told.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 from bardling.machine.meter import Meter
@@ -51,11 +52,24 @@ class Telling:
         self._watcher.stepped(result, rate)
         if not result.applied:
             self._watcher.note(f"step {result.step}: loss or gradient not finite, not applied")
-        wanted = result.step % self._interval == 0 or not result.applied
+        spike = {"usual_loss": state.usual.mean} if result.loss > state.usual.highest else {}
+        if spike:
+            look = f"bardling data show {quote(str(self._run.path))} --step {result.step}"
+            self._watcher.note(
+                f"step {result.step}: the loss jumps to {result.loss:.3f} from about "
+                f"{state.usual.mean:.3f}; its batch: {look}"
+            )
+        wanted = result.step % self._interval == 0 or not result.applied or spike
         if wanted and not self._due(result.step):
-            self._run.log({**place, **latest})
+            self._run.log({**place, **latest, **spike})
             self._meter = Meter()
-        return replace(state, failures=result.failures, latest=latest, loss_scale=loss_scale)
+        return replace(
+            state,
+            failures=result.failures,
+            latest={**latest, **spike},
+            usual=state.usual.after(result.loss),
+            loss_scale=loss_scale,
+        )
 
     def validation(self, state: RunState, measured: Mapping[str, Any]) -> Mapping[str, Any]:
         """Log a validation and return its line."""

@@ -20,12 +20,13 @@ from bardling.checkpoint import (
 )
 from bardling.config import RunConfig
 from bardling.data.batches import Ahead
+from bardling.divergence import go_back
 from bardling.errors import Interrupted, TrainingDiverged
 from bardling.evaluation.samples import sample_text, samples_page
 from bardling.machine.config import MachineConfig
 from bardling.machine.stop import Leave, StopRequest
 from bardling.machine.team import ALONE, Team
-from bardling.outcome import whole_split
+from bardling.outcome import whole_split, write_result
 from bardling.pacing import Pace
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
@@ -125,9 +126,11 @@ class Trainer:
         while not self._out_of_patience():
             try:
                 taken = self._next(steps)
-            except TrainingDiverged:
+            except TrainingDiverged as error:
                 self._tell()
-                raise
+                self._go_back(error)
+                steps = self._from_here()
+                continue
             except (MemoryError, RuntimeError) as error:
                 self._tell()
                 self.bench.fit(error, moving=self.moving)
@@ -148,6 +151,12 @@ class Trainer:
                 steps = self._from_here()
         return "early"
 
+    def _go_back(self, error: TrainingDiverged) -> None:
+        """Go on from the last good checkpoint at a lower rate, where that is allowed."""
+        self.state = go_back(self.bench, self.run, self.state, error)
+        step, factor = self.state.step, self.state.lr_factor
+        self.watcher.note(f"{error}. Back to step {step}, and on at {factor:g} of the rate")
+
     def _move(self) -> None:
         """Know that the optimizer has begun its step, which is not to be left or taken twice."""
         self.moving = True
@@ -161,6 +170,7 @@ class Trainer:
             self.config.plan,
             start_step=self.state.step,
             failures=self.state.failures,
+            lr_factor=self.state.lr_factor,
         )
 
     def _next(self, steps: Iterator[TakenStep]) -> TakenStep | None:
@@ -245,12 +255,16 @@ class Trainer:
         self.state = self.state.after_validation(val.loss)
         measured = {"train_loss": finite(train.loss), **val.to_json(), "sample": sample}
         record = self.telling.validation(self.state, measured)
-        self.run.write_samples(samples_page(self.run.name, self.run.metrics()))
+        if self.run.writes:
+            self.run.write_samples(samples_page(self.run.name, self.run.metrics()))
         self.watcher.validated(record, best=self.state.best_step == self.state.step)
 
     def _save(self) -> None:
         """Write a checkpoint of this step where there is none, then let old ones go."""
         self._tell()
+        if not self.bench.is_finite:
+            self.watcher.note(f"step {self.state.step} is not saved: its weights are not finite")
+            return
         if self.saved_step < self.state.step and self.run.writes:
             save_checkpoint(
                 self.run.checkpoint_path(self.state.step),
@@ -271,12 +285,11 @@ class Trainer:
         """Measure the last and the best step on the whole split and write the outcome."""
         with self.stop.at_once():
             last, best, best_step = whole_split(self.bench, self.run, self.state, self.watcher.note)
-        result = {
-            "stopped": stopped,
-            "last": {"step": self.state.step, **last.to_json()},
-            "best": {"step": best_step, **best.to_json()},
-            "tokens": self.state.tokens,
-            "seconds": round(self.state.seconds, 3),
-        }
-        self.run.write_result(result)
+        result = write_result(
+            self.run,
+            self.state,
+            stopped=stopped,
+            last={"step": self.state.step, **last.to_json()},
+            best={"step": best_step, **best.to_json()},
+        )
         self.watcher.finished(result, str(self.run.path))

@@ -13,7 +13,6 @@ from typing import TypeVar
 from bardling.checkpoint import Checkpoint, load_weights
 from bardling.config import RunConfig
 from bardling.costing import measured_costs
-from bardling.data.batches import Windows
 from bardling.data.documents import known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.errors import CheckpointError, OutOfMemory
@@ -32,6 +31,7 @@ from bardling.model.size import count_parameters
 from bardling.pacing import Costs, Pace
 from bardling.reporting.watcher import RunFacts
 from bardling.run_folder import RunFolder
+from bardling.seen import training_windows
 from bardling.text.tokenizer_file import load_tokenizer
 from bardling.training.config import seconds_of_budget
 from bardling.training.learner import Learner, build_learner
@@ -60,20 +60,12 @@ class Workbench:
         keep_freed_memory()
         self.run, self.note = run, note
         self.config: RunConfig = _with_interval(run.config())
-        self.settings = settings = self.config.training
+        self.settings = self.config.training
         self.tokenizer = load_tokenizer(run.path)
         self.train, self.val = (
             open_split(run.tokens_path, split, self.tokenizer) for split in SPLITS
         )
-        self.windows = Windows(
-            tokens=self.train,
-            block_size=self.config.model.block_size,
-            batch_size=settings.batch_size,
-            order=self.config.data.order,
-            end_token=self.tokenizer.end_token,
-            seed=settings.seed,
-            split="train",
-        )
+        self.windows = training_windows(self.config, self.train, self.tokenizer)
         self.batch_tokens = self.config.batch_tokens
         self.documents = known_documents(self.val, self.tokenizer)
         self.goes_on = checkpoint is not None
@@ -92,6 +84,11 @@ class Workbench:
     def model(self) -> GPT:
         """The model as it is; the compiled form shares its weights."""
         return self.learner.model
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights are finite numbers."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.learner.parameters)
 
     @cached_property
     def validation(self) -> Validation:
@@ -262,8 +259,16 @@ class Workbench:
             raise CheckpointError(
                 f"{checkpoint.path} was written with another tokenizer than {self.run.path} holds"
             )
-        load_weights(model, checkpoint.weights, str(checkpoint.path))
-        restore_state(model, learner.optimizers, checkpoint.optimizer)
+        return self._as_in(checkpoint, learner)
+
+    def put_back(self, checkpoint: Checkpoint) -> None:
+        """Let model, optimizer and loss scale be as a checkpoint has them."""
+        self.learner = self._as_in(checkpoint, self.learner)
+
+    def _as_in(self, checkpoint: Checkpoint, learner: Learner) -> Learner:
+        load_weights(learner.model, checkpoint.weights, str(checkpoint.path))
+        learner.optimizers.forget()
+        restore_state(learner.model, learner.optimizers, checkpoint.optimizer)
         stood = checkpoint.state.loss_scale
         return replace(
             learner, scale=loss_scale(self.machine.device, self.machine.precision, stood)

@@ -5,6 +5,7 @@ A verb's module has `run(argv) -> int`, the exit code. Stated errors are printed
 """
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -46,9 +47,10 @@ LATER = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; see errors.py for the codes."""
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words
+    debug = "--debug" in words or bool(os.environ.get("BARDLING_DEBUG"))
     words = [word for word in words if word != "--debug"]
     _show_every_character()
+    os.environ.update({"BARDLING_DEBUG": "1"} if debug else {})  # for processes that we start
     try:
         with terminable():
             code = _dispatch(words)
@@ -57,12 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BardlingError as error:
         if debug:
             raise
-        _complain(str(error))
+        if seat().speaks or not error.by_all:
+            _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt as stop:
         if debug:
             raise
-        _complain("stopped at once; what was saved before stays")
+        if seat().speaks:
+            _complain("stopped at once; what was saved before stays")
         return 143 if isinstance(stop, Terminated) else 130
     except BrokenPipeError:
         let_go(sys.stdout.fileno)  # whoever read our output has gone; there is nobody to tell
@@ -98,8 +102,6 @@ def _show_every_character() -> None:
 
 
 def _complain(message: str) -> None:
-    if not seat().speaks:
-        return
     Screen(stderr=True).print(Text.assemble(("bardling:", "red"), " ", message))
 
 

@@ -10,6 +10,7 @@ import tyro
 from bardling import storage
 from bardling.cli.curation import run_clean, run_split, run_stats
 from bardling.cli.options import File, choose, parse
+from bardling.cli.show import run_show
 from bardling.cli.tokens import run_tokens
 from bardling.data.corpora import load_corpus
 from bardling.data.reading import write_jsonl
@@ -28,6 +29,7 @@ usage: bardling data stories [--documents N] [--seed N] [--split train|val] [--o
        bardling data clean CORPUS [--output FILE]
        bardling data split CORPUS FOLDER
        bardling data tokens CORPUS FOLDER [--tokenizer bpe:8000] [--max-tokens N]
+       bardling data show RUN --step N
 
 stories  makes stories by a grammar that knows how likely each one is
 parse    tells whether texts are such stories, and where and why one stops being one
@@ -35,6 +37,7 @@ stats    counts a corpus, and suggests a context and a size of model
 clean    takes out what is no content, stubs and duplicates, and shows what
 split    parts a corpus for training and validation, and checks that they share no text
 tokens   turns a corpus of any size into a folder of tokens, once for many runs
+show     shows the text of one batch of a run, to see what made its loss jump
 
 Each with --help tells all about it.
 """
@@ -72,6 +75,7 @@ def run(argv: Sequence[str]) -> int:
         "clean": run_clean,
         "split": run_split,
         "tokens": run_tokens,
+        "show": run_show,
     }
     return choose(verbs, argv, of="data", usage=USAGE)
 

@@ -65,5 +65,5 @@ def _row(run: RunFolder, word: str) -> tuple[tuple[str, ...], str]:
         best if result is None else nats(result["best"]["val_loss"]),
     )
     if result is not None:
-        return (*row, "ended"), ""
+        return (*row, "diverged" if result["stopped"] == "diverged" else "ended"), ""
     return (*row, "unfinished"), f"go on with: bardling train --resume {shlex.quote(word)}"

@@ -24,6 +24,7 @@ from bardling.data.hub_transfer import Missing, Unreachable, endpoint, get_json
 from bardling.data.reading import is_text
 from bardling.data.unpacking import COMPRESSIONS
 from bardling.errors import CorpusError, UsageError
+from bardling.fields import show
 from bardling.storage import Json, exists, read_text
 
 __all__ = ["HUB_CORPORA", "HubFile", "HubFiles", "HubSet", "fetch", "find_files", "hub_set"]
@@ -67,7 +68,8 @@ def hub_set(word: str) -> HubSet | None:
     given = match.groupdict() if match else {}
     if not given or "" in given.values():
         raise UsageError(
-            f"{word!r} is no dataset of the hub: write hf:owner/name[@revision][/folder][:column]"
+            f"{show(word)} is no dataset of the hub: write "
+            "hf:owner/name[@revision][/folder][:column]"
         )
     return HubSet(**{name: text for name, text in given.items() if text is not None})
 

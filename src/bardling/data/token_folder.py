@@ -22,6 +22,7 @@ from bardling.data.shards import read_shard
 from bardling.data.token_file import body_sha256, open_tokens, stored_sha256, write_tokens
 from bardling.data.tokens import Ids, Row, numbered
 from bardling.errors import TokenFileError
+from bardling.fields import show
 from bardling.storage import Json, exists, read_bytes, read_json, write_json
 from bardling.text.tokenizer import Tokenizer
 
@@ -147,7 +148,7 @@ def _shard(where: Path, entry: Json) -> Shard:
             plain = path.is_absolute() or path.name == name != ".."
             if name and plain and "\0" not in name and _SHA256.fullmatch(sha256) and n_tokens >= 0:
                 return Shard(path=path, n_tokens=n_tokens, sha256=sha256)
-    raise TokenFileError(f"{where} has an entry that names no token file: {str(entry)[:80]}")
+    raise TokenFileError(f"{where} has an entry that names no token file: {show(entry)}")
 
 
 def open_split(folder: Path, split: Split, tokenizer: Tokenizer) -> Row:
@@ -166,7 +167,7 @@ def open_row(index: Index, split: Split, tokenizer: Tokenizer, *, folder: Path =
     if index.tokenizer_sha256 != tokenizer.sha256:
         raise TokenFileError(
             f"{folder / INDEX} does not fit: the tokenizer of its tokens has the sha256 "
-            f"{index.tokenizer_sha256}, expected {tokenizer.sha256}"
+            f"{index.tokenizer_sha256[:64]}, expected {tokenizer.sha256}"
         )
     shards = [shard for shard in index.shards[split] if shard.n_tokens]
     paths = [folder / shard.path for shard in shards]

@@ -23,7 +23,7 @@ def launch(argv: Sequence[str], *, processes: int, restarts: int = 0) -> int:
 
     A signal goes on to all of them, who save and end.
     """
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    logging.disable(logging.ERROR)  # what there is to say, the processes say
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # nobody else has to hear them
     config = LaunchConfig(

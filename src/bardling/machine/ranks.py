@@ -21,7 +21,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from bardling.errors import BardlingError, TeamLost
+from bardling.errors import BardlingError, TeamLost, UsageError
 from bardling.machine.seat import Seat, seat
 from bardling.machine.team import ALONE, Json, Loss, Number, Team
 
@@ -95,6 +95,8 @@ class Ranks:
 class Followed(BardlingError):
     """Another process of the team has raised an error, and tells it."""
 
+    by_all = True
+
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
@@ -107,10 +109,16 @@ def joined() -> Iterator[Team]:
     if where.size == 1 or dist.is_initialized():
         yield ALONE
         return
+    if where.several_machines and where.same_store and where.may_restart:
+        raise UsageError(  # each machine counts restarts for itself
+            "several machines that may be started anew need a new store each time: "
+            "set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 where torchrun is started"
+        )
     if torch.cuda.is_available():
         torch.cuda.set_device(where.local_rank)
     with lost_members_told():
-        number = next(_JOININGS)  # a script may train several runs
+        attempt = where.restarts if where.same_store else 0
+        number = f"{attempt}-{next(_JOININGS)}"  # a script may train several runs
         store, _, _ = next(rendezvous("env://", where.rank, where.size))
         dist.init_process_group(
             store=PrefixStore(f"group-{number}", store),

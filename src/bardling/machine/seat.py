@@ -21,7 +21,15 @@ class Seat:
     """The number among those on the same machine."""
     local_size: int = 1
     restarts: int = 0
-    """How often the processes were started anew, since one of them was lost."""
+    """How often this machine's processes were started anew, since one of all was lost."""
+    same_store: bool = False
+    """Whether they find what the lost ones had written: torchrun keeps one store for all times."""
+    may_restart: bool = False
+
+    @property
+    def several_machines(self) -> bool:
+        """Whether some of the others are elsewhere."""
+        return self.size > self.local_size
 
     @property
     def speaks(self) -> bool:
@@ -37,6 +45,8 @@ def seat() -> Seat:
         local_rank=_number("LOCAL_RANK", 0),
         local_size=_number("LOCAL_WORLD_SIZE", 1),
         restarts=_number("TORCHELASTIC_RESTART_COUNT", 0),
+        same_store=os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        may_restart=_number("TORCHELASTIC_MAX_RESTARTS", 0) > 0,
     )
 
 

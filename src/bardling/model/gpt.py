@@ -18,19 +18,22 @@ from bardling.model.initialise import initialise
 from bardling.model.norms import build_norm
 from bardling.model.positions import PLACES
 from bardling.model.residual import Block
+from bardling.model.room import require_room
 
 
 class GPT(nn.Module):
     """A decoder-only transformer built from the switches of a `ModelConfig`.
 
-    Raises `ConfigError` when the vocabulary size is still open. With the same config and seed
-    the weights are the same; torch's own random state is neither used nor moved.
+    Raises `ConfigError` when the vocabulary size is still open, or there is no room for the model.
+    With the same config and seed the weights are the same; torch's own random state is neither used
+    nor moved.
     """
 
     def __init__(self, config: ModelConfig, *, seed: int = 0) -> None:
         super().__init__()
         if config.vocab_size < 1:
             raise ConfigError("vocab_size is 0; a model needs to know how many tokens there are")
+        require_room(config)
         self.config = config
         with torch.random.fork_rng(devices=[]):  # torch's layers draw weights that we replace
             self.embedding = nn.Embedding(config.vocab_size, config.n_embd)

@@ -138,7 +138,7 @@ def read_outcome(run: RunFolder) -> Outcome:
     newest: dict[str, Any] = records[-1] if records else {"tokens": 0, "seconds": 0.0}
     ended = newest if result is None else result
     last, best = ({}, {}) if result is None else (result["last"], result["best"])
-    broken = result is None and bool(newest["tokens"]) and newest.get("loss") is None
+    broken = result is not None and result["stopped"] == "diverged"
     state: State = "diverged" if broken else "not ended" if result is None else "ended"
     return Outcome(
         seed=config.training.seed,

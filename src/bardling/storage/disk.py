@@ -48,6 +48,11 @@ def write(file: BinaryIO, data: bytes) -> None:
     file.write(data)
 
 
+def append(descriptor: int, data: bytes) -> int:
+    """Hand `data` to the operating system in one write, and return how many bytes it took."""
+    return os.write(descriptor, data)
+
+
 def fsync_file(file: BinaryIO) -> None:
     """Wait until the bytes of `file` are on the disk."""
     file.flush()

@@ -67,13 +67,16 @@ class PlacedFile:
         return data
 
 
-def read_bytes(path: Path, *, limit_bytes: int = DEFAULT_LIMIT) -> bytes:
-    """Read a regular file of at most `limit_bytes` in one go."""
+def read_bytes(path: Path, *, limit_bytes: int = DEFAULT_LIMIT, may_grow: bool = False) -> bytes:
+    """Read a regular file of at most `limit_bytes` in one go.
+
+    Of a log that `may_grow` meanwhile, what it held at first is returned.
+    """
     with open_file(path) as file, disk.stating("read", path):
         size = os.fstat(file.fileno()).st_size
         if size > limit_bytes:
             raise StorageError(f"{path} has {size:,} bytes: at most {limit_bytes:,} were expected")
-        data = file.read(size + 1)  # bounded even if someone is still writing to it
+        data = file.read(size + (not may_grow))  # bounded even if someone still writes to it
     if len(data) != size:
         raise StorageError(f"{path} had {size:,} bytes and changed while it was read: try again")
     return data
@@ -133,7 +136,7 @@ def append_line(path: Path, line: str) -> None:
             size = os.fstat(descriptor).st_size
             if size > 0 and os.pread(descriptor, 1, size - 1) != b"\n":
                 data = b"\n" + data
-            n_written = os.write(descriptor, data)
+            n_written = disk.append(descriptor, data)
         finally:
             os.close(descriptor)
     if n_written != len(data):

@@ -14,12 +14,21 @@ from pathlib import Path
 
 from bardling.errors import StorageError
 from bardling.storage import disk
-from bardling.storage.files import make_folders, read_bytes, read_json, sha256
+from bardling.storage.files import (
+    DEFAULT_LIMIT,
+    make_folders,
+    read_bytes,
+    read_json,
+    sha256,
+)
 from bardling.storage.strict_json import Json, json_bytes
 
 MANIFEST = "manifest.json"
 _LEFTOVER = re.compile(r"\..+\.tmp-([1-9][0-9]{0,8})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NO_LIMITS: Mapping[str, int] = {}
+_MANIFEST_BYTES = 2**20
+_NAME = 100  # characters; a file system may allow no more than 255 bytes
 
 
 def publish_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -56,22 +65,28 @@ def _write_all(temporary: Path, folder: Path, contents: Mapping[str, bytes]) -> 
         raise
 
 
-def read_folder(folder: Path) -> dict[str, bytes]:
+def read_folder(folder: Path, *, limits: Mapping[str, int] = _NO_LIMITS) -> dict[str, bytes]:
     """Read every file of a published folder once, and return only what its manifest vouches for.
 
-    Raises StorageError that names the file at the first deviation: something missing, too much,
-    of another size or of another hash.
+    A manifest may vouch for anything, so `limits` are the most bytes of some files by name; others
+    have that of `read_bytes`. Raises StorageError that names the file at the first deviation:
+    something missing, too much, of another size or of another hash.
     """
     entries = _read_manifest(folder)
     with disk.stating("read", folder):
         found = {path.name for path in folder.iterdir()} - {MANIFEST}
     for name in sorted(found - entries.keys()):
-        raise StorageError(f"{folder / name} is not in {MANIFEST}, which lists {sorted(entries)}")
-    return {name: _read_entry(folder / name, *entry) for name, entry in entries.items()}
+        plain = name if name.isprintable() else repr(name)
+        listed = ", ".join(sorted(entries)[:9])
+        raise StorageError(f"{folder / plain} is not in {MANIFEST}, which lists {listed}")
+    return {
+        name: _read_entry(folder / name, *entry, limit_bytes=limits.get(name, DEFAULT_LIMIT))
+        for name, entry in entries.items()
+    }
 
 
-def _read_entry(path: Path, n_bytes: int, expected: str) -> bytes:
-    data = read_bytes(path, limit_bytes=n_bytes)
+def _read_entry(path: Path, n_bytes: int, expected: str, *, limit_bytes: int) -> bytes:
+    data = read_bytes(path, limit_bytes=min(n_bytes, limit_bytes))
     if len(data) != n_bytes:
         raise StorageError(f"{path} has {len(data):,} bytes: {n_bytes:,} were expected")
     if (actual := sha256(data)) != expected:
@@ -82,7 +97,7 @@ def _read_entry(path: Path, n_bytes: int, expected: str) -> bytes:
 def _read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
     """Return size and sha256 by file name."""
     path = folder / MANIFEST
-    match read_json(path):
+    match read_json(path, limit_bytes=_MANIFEST_BYTES):
         case {"files": dict(files), **rest} if not rest:
             return {name: _parse_entry(name, entry, path) for name, entry in files.items()}
     raise StorageError(f'{path} is malformed: {{"files": ...}} was expected')
@@ -99,8 +114,9 @@ def _parse_entry(name: str, entry: Json, path: Path) -> tuple[int, str]:
 
 
 def _require_plain(name: str, where: Path) -> None:
-    if name in ("", ".", "..", MANIFEST) or any(mark in name for mark in "/\\\0"):
-        raise StorageError(f"{where} cannot hold a file named {name!r}: use a plain file name")
+    plain = name.isprintable() and len(name) <= _NAME and not any(mark in name for mark in "/\\")
+    if not plain or name in ("", ".", "..", MANIFEST):
+        raise StorageError(f"{where} cannot hold a file named {name[:60]!r}: use a plain file name")
 
 
 def is_published(folder: Path) -> bool:

@@ -13,6 +13,8 @@ from bardling.errors import StorageError
 
 Json = Any  # dict, list, str, int, float, bool or None: whoever reads it checks it
 
+_SHOWN = 60  # characters of a wrong value that a sentence has room for
+
 
 def parse_json(data: bytes, name: str) -> Json:
     """Parse UTF-8 JSON with finite numbers and each key once; `name` is for the error."""
@@ -50,7 +52,7 @@ def _refuse_constant(word: str) -> None:
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise ValueError(f"the number {digits} is too large")
+        raise ValueError(f"the number {digits[:_SHOWN]} is too large")
     return number
 
 
@@ -58,7 +60,7 @@ def _each_key_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     value = dict(pairs)
     if len(value) != len(pairs):
         (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key {key!r} appears twice")
+        raise ValueError(f"the key {key[:_SHOWN]!r} appears twice")
     return value
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Int64, UInt32
 
 from bardling.errors import TokenizerError
+from bardling.fields import show
 from bardling.storage import Json, json_bytes, sha256
 from bardling.text.bpe_encoding import ByRank, ByTiktoken, Encoder, Pair, is_plain
 from bardling.text.bpe_json import bpe_json, read_bpe_json
@@ -200,12 +201,14 @@ class BPETokenizer:
         pairs: list[Pair] = []
         for first, second in merges:
             if first not in tokens or second not in tokens:
-                raise TokenizerError(f"{first!r} and {second!r} are merged before they are made")
+                raise TokenizerError(
+                    f"{show(first)} and {show(second)} are merged before they are made"
+                )
             pairs.append((tokens[first], tokens[second]))
             tokens.setdefault(first + second, len(tokens))
         if unlike := tokens.keys() ^ vocab.keys():
             raise TokenizerError(
-                f"the vocabulary and what the merges make differ in {sorted(unlike)[0]!r}"
+                f"the vocabulary and what the merges make differ in {show(sorted(unlike)[0])}"
                 f"{f' and {len(unlike) - 1:,} more' if len(unlike) > 1 else ''}"
             )
         ids = (*(vocab[token] for token in tokens), *special.values())

@@ -9,9 +9,11 @@ has to leave two parts (as in tiktoken's own `simple_bpe_train` read backwards).
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
+from heapq import heappop, heappush
 from itertools import pairwise
 
 from bardling.errors import StorageError, TokenizerError
+from bardling.fields import show
 from bardling.storage import parse_json
 from bardling.text.bpe import BPETokenizer
 from bardling.text.byte_order import BYTES, invisible
@@ -100,13 +102,36 @@ def _read_rank(number: int, line: bytes) -> tuple[bytes, int]:
 
 
 def _parts(token: bytes, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes]:
-    """Return the two tokens that are merged into this one: what those before it make of it."""
-    parts = [bytes([byte]) for byte in token]
-    while len(parts) > 2:
-        joined = [ranks.get(a + b, len(ranks)) for a, b in pairwise(parts)]
-        rank = min(joined)
-        if rank >= ranks[token]:
-            raise TokenizerError(f"the tokens before {token!r} do not make two parts of it")
-        place = joined.index(rank)
-        parts[place : place + 2] = [parts[place] + parts[place + 1]]
-    return parts[0], parts[1]
+    """Return the two tokens that are merged into this one: what those before it make of it.
+
+    A queue holds the pairs, so that long tokens take time in proportion to their length.
+    """
+    end, most = len(token), ranks[token]
+    parts = [bytes([byte]) for byte in token]  # empty where it was joined to the one before it
+    right, left = list(range(1, end + 1)), list(range(-1, end - 1))
+    waiting: list[tuple[int, int, int]] = []  # rank, place and length: the earliest token first
+
+    def consider(place: int, after: int) -> None:
+        joined = parts[place] + parts[after]
+        if (rank := ranks.get(joined, most)) < most:
+            heappush(waiting, (rank, place, len(joined)))
+
+    for place, after in pairwise(range(end)):
+        consider(place, after)
+    n_parts = end
+    while n_parts > 2:
+        if not waiting:
+            raise TokenizerError(f"the tokens before {show(token)} do not make two parts of it")
+        _, place, size = heappop(waiting)
+        after = right[place]
+        if not parts[place] or after == end or len(parts[place]) + len(parts[after]) != size:
+            continue  # one of them was joined to another before
+        parts[place], parts[after] = parts[place] + parts[after], b""
+        right[place] = right[after]
+        if right[place] < end:
+            left[right[place]] = place
+            consider(place, right[place])
+        if left[place] >= 0:
+            consider(left[place], place)
+        n_parts -= 1
+    return parts[0], parts[right[0]]

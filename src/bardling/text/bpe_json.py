@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bardling.errors import TokenizerError
+from bardling.fields import show
 from bardling.storage import Json
 from bardling.text.byte_order import invisible, visible
 from bardling.text.pretokenize import PATTERNS, SplitName
@@ -128,11 +129,11 @@ def _require_plain(value: dict[str, Any]) -> None:
         if value.get(name) is not None:
             raise TokenizerError(f"its {name!r} changes what a text becomes, and is not done here")
     if strange := sorted(value.keys() - _READ - _HARMLESS):
-        raise TokenizerError(f"{strange[0]!r} in tokenizer.json has no meaning here")
+        raise TokenizerError(f"{show(strange[0])} in tokenizer.json has no meaning here")
     for name, setting in value["model"].items():
         if setting not in _MODEL.get(name, (setting,) if name in _LEARNED else ()):
             raise TokenizerError(
-                f"{name!r} in its model is {str(setting)[:80]}: that is no plain byte-level BPE"
+                f"{show(name)} in its model is {show(setting)}: that is no plain byte-level BPE"
             )
 
 
@@ -140,7 +141,7 @@ def _read_vocab(vocab: Mapping[str, Json]) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for name, number in vocab.items():
         if type(number) is not int:
-            raise TokenizerError(f"the id of {name[:40]!r} is {str(number)[:40]}, not a number")
+            raise TokenizerError(f"the id of {name[:40]!r} is {show(number)}, not a number")
         found[_read_name(name)] = number
     return found
 
@@ -158,14 +159,14 @@ def _read_merge(merge: Json) -> tuple[bytes, bytes]:
     match parts:
         case [str(first), str(second)]:
             return _read_name(first), _read_name(second)
-    raise TokenizerError(f"{str(merge)[:80]} in tokenizer.json merges no two tokens")
+    raise TokenizerError(f"{show(merge)} in tokenizer.json merges no two tokens")
 
 
 def _read_special(added: Sequence[Json]) -> dict[str, int]:
     special: dict[str, int] = {}
     for token in added:
         match token:
-            case {"id": int(number), "content": str(name), "special": True}:
+            case {"id": int(number), "content": str(name), "special": True} if type(number) is int:
                 special[name] = number
             case {"content": str(name)}:
                 raise TokenizerError(
@@ -173,7 +174,7 @@ def _read_special(added: Sequence[Json]) -> dict[str, int]:
                     "encoded, which is done here for no token"
                 )
             case _:
-                raise TokenizerError(f"{str(token)[:80]} is no added token")
+                raise TokenizerError(f"{show(token)} is no added token")
     return dict(sorted(special.items(), key=lambda item: item[1]))
 
 
@@ -199,6 +200,6 @@ def _read_split(pre_tokenizer: Json) -> SplitName:
                 f"{', '.join(PATTERNS)} are"
             )
     raise TokenizerError(
-        f"its 'pre_tokenizer' is {str(pre_tokenizer)[:120]}: a byte-level BPE was expected that "
+        f"its 'pre_tokenizer' is {show(pre_tokenizer, 120)}: a byte-level BPE was expected that "
         "adds no space before the text"
     )

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int64, UInt32
 
 from bardling.errors import TokenizerError
+from bardling.fields import show
 from bardling.storage import Json, json_bytes, sha256
 from bardling.text.lots import Text, chunks
 from bardling.text.tokenizer import END_TOKEN, Unknown
@@ -171,19 +172,20 @@ def _require_same(found: Mapping[str, Json], ours: Mapping[str, Json]) -> None:
     """Refuse a tokenizer.json that is not, key for key, what we would write."""
     for key, expected in ours.items():
         if found.get(key, "nothing") != expected:
+            there = show(found[key], 200) if key in found else "nothing"
             raise TokenizerError(
                 f"{key!r} in tokenizer.json is not that of a character tokenizer of ours: "
-                f"expected {str(expected)[:200]}, found {str(found.get(key, 'nothing'))[:200]}"
+                f"expected {show(expected, 200)}, found {there}"
             )
     if extra := sorted(found.keys() - ours.keys()):
-        raise TokenizerError(f"{extra[0]!r} in tokenizer.json has no meaning here: remove it")
+        raise TokenizerError(f"{show(extra[0])} in tokenizer.json has no meaning here: remove it")
 
 
 def _characters(vocab: dict[str, Json]) -> str:
     """Return the characters of a WordLevel vocabulary in the order of their ids."""
     for character, number in vocab.items():
         if len(character) != 1:
-            raise TokenizerError(f"{character!r} in tokenizer.json is not a single character")
+            raise TokenizerError(f"{show(character)} in tokenizer.json is not a single character")
         if type(number) is not int:
             raise TokenizerError(f"the id of {character!r} in tokenizer.json is not a whole number")
     if sorted(vocab.values()) != list(range(len(vocab))):

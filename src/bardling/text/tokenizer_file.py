@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bardling.errors import StorageError, TokenizerError, UsageError, nearest
+from bardling.fields import show
 from bardling.storage import Json, exists, json_bytes, parse_json, read_bytes, write_bytes
 from bardling.text.bpe import BPETokenizer
 from bardling.text.bpe_files import read_gpt2_files, read_ranks
@@ -24,13 +25,15 @@ CONFIG_FILE = "tokenizer_config.json"
 VOCAB_FILE, MERGES_FILE = "vocab.json", "merges.txt"
 RANKS_SUFFIX = ".tiktoken"
 
-_LIMIT_BYTES = 64 * 2**20  # the largest published vocabularies take a quarter of this
+LIMIT_BYTES = 64 * 2**20
+"""The largest published vocabularies take half of this."""
 _READERS: dict[str, Callable[[Json], Tokenizer]] = {
     "WordLevel": CharacterTokenizer.from_json,
     "BPE": BPETokenizer.from_json,
 }
 _NAMES = ("char", "bpe:3000", "gpt2")
 _BPE = re.compile(r"bpe(?::([^:]*))?(?::(.*))?")
+_DIGITS = re.compile("[0-9]{1,99}")
 
 
 def is_built_in(name: str) -> bool:
@@ -76,15 +79,15 @@ def train_tokenizer(
     if exists(Path(name)):
         return load_tokenizer(Path(name))
     raise UsageError(
-        f"'{name}' is not a tokenizer: use {', '.join(_NAMES)}, a tokenizer.json, a ranks file "
+        f"{show(name)} is not a tokenizer: use {', '.join(_NAMES)}, a tokenizer.json, a ranks file "
         f"(.tiktoken) or a folder that holds a tokenizer{nearest(name, _NAMES)}"
     )
 
 
 def _size(name: str, size: str | None) -> int:
-    if size is None or not (size.isascii() and size.isdecimal()) or not 257 <= int(size) <= 2**20:
+    if size is None or not _DIGITS.fullmatch(size) or not 257 <= int(size) <= 2**20:
         raise UsageError(
-            f"'{name}' names no size: give one of 257 to {2**20:,} tokens, as in bpe:3000"
+            f"{show(name)} names no size: give one of 257 to {2**20:,} tokens, as in bpe:3000"
         )
     return int(size)
 
@@ -94,7 +97,7 @@ def _split(name: str, split: str | None) -> SplitName:
         if split in (known, None):
             return known
     raise UsageError(
-        f"'{name}' names no split: {', '.join(PATTERNS)} are known, as in bpe:3000:qwen2"
+        f"{show(name)} names no split: {', '.join(PATTERNS)} are known, as in bpe:3000:qwen2"
     )
 
 
@@ -153,4 +156,4 @@ def load_tokenizer(path: Path) -> Tokenizer:
 def _read(file: Path) -> bytes:
     if not exists(file):
         raise TokenizerError(f"{file} is not there: give a {FILE} or a folder that holds one")
-    return read_bytes(file, limit_bytes=_LIMIT_BYTES)
+    return read_bytes(file, limit_bytes=LIMIT_BYTES)

@@ -11,13 +11,15 @@ from fractions import Fraction
 from typing import Literal
 
 from bardling.errors import ConfigError, UsageError
-from bardling.fields import check_fields
+from bardling.fields import check_fields, show
 
 Schedule = Literal["constant", "exponential", "cosine", "linear"]
 
 _BUDGET = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)([kKMG]?)\s*(steps?|tokens?|epochs?|s|m|h)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 EXAMPLES = "90s, 5m, 2000steps, 20Mtokens or 3epochs"
+MOST_SEQUENCES = 2**20
+"""Of a batch; where each of them begins is drawn at once."""
 _SCALE = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 
@@ -43,6 +45,8 @@ class TrainingConfig:
     """Steps between validations, each with a checkpoint; 0 takes a tenth of the run."""
     checkpoint_interval_steps: int = 0
     """Steps between further checkpoints; 0 writes none but those of the validations."""
+    retreats: int = 0
+    """Times to go back to the last checkpoint, and on at half the rate, where training diverges."""
     patience: int = 0
     """Stop after this many validations in a row without a new best; 0 never stops early."""
     keep_last: int = 2
@@ -62,14 +66,16 @@ class TrainingConfig:
         check_fields(self)
         least = {
             "batch_size": 1, "accumulate": 1, "eval_interval_steps": 0,
-            "checkpoint_interval_steps": 0, "patience": 0, "keep_last": 1, "log_interval_steps": 1,
-            "sample_tokens": 0, "seed": 0,
+            "checkpoint_interval_steps": 0, "retreats": 0, "patience": 0, "keep_last": 1,
+            "log_interval_steps": 1, "sample_tokens": 0, "seed": 0,
         }  # fmt: skip
         for name, smallest in least.items():
             if getattr(self, name) < smallest:
                 raise ConfigError(
                     f"{name} is {getattr(self, name)}; it must be at least {smallest}"
                 )
+        if self.batch_size > MOST_SEQUENCES:
+            raise ConfigError(f"batch_size is {self.batch_size}; {MOST_SEQUENCES:,} are the most")
         for name in ("warmup_fraction", "min_lr_fraction"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be in [0, 1]")
@@ -98,7 +104,7 @@ def parse_budget(budget: str) -> tuple[Fraction, str]:
     match = _BUDGET.fullmatch(budget.strip())
     unit = match[3] if match else ""
     if match is None or (match[2] and unit in _SECONDS):
-        raise UsageError(f"'{budget}' is no budget; write it as {EXAMPLES}")
+        raise UsageError(f"{show(budget, 500)} is no budget; write it as {EXAMPLES}")
     amount = Fraction(match[1]) * _SCALE[match[2]]
     if amount <= 0:
         raise UsageError(f"the budget '{budget}' buys nothing; write it as {EXAMPLES}")

@@ -38,8 +38,11 @@ def take_steps(
     *,
     start_step: int = 0,
     failures: int = 0,
+    lr_factor: float = 1.0,
 ) -> Iterator[TakenStep]:
     """Take the steps of `plan` from `start_step` on and yield each; the caller waits for figures.
+
+    Every learning rate is multiplied by `lr_factor`.
 
     A step whose loss or gradient is not finite changes nothing; after three in a row, `failures`
     of them before `start_step`, `TrainingDiverged` is raised. A step that only the loss scale of
@@ -51,7 +54,8 @@ def take_steps(
         if before is not None and before.here:
             failures = _watched(learner, before)
             before = None
-        lr = learner.optimizers.set_lr_fraction(lr_fraction_of_step(config, step, plan))
+        fraction = lr_factor * lr_fraction_of_step(config, step, plan)
+        lr = learner.optimizers.set_lr_fraction(fraction)
         scale = learner.scale.get_scale()
         losses, n_tokens = _accumulate(learner, batches, step, config)
         move = _move_late if learner.late else _move

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bardling.errors import CheckpointError
+from bardling.fields import show
 from bardling.training.muon import StackedMuon
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon, OptimizerConfig
 
@@ -216,12 +217,12 @@ def restore_state(model: nn.Module, optimizers: Optimizers, tensors: Mapping[str
         name, _, key = full_name.rpartition("/")
         if name not in named:
             raise CheckpointError(
-                f"the optimizer's state names '{name}', which this model does not have"
+                f"the optimizer's state names {name[:100]!r}, which this model does not have"
             )
         expected = [] if key == "step" else list(named[name].shape)
         if list(tensor.shape) != expected:
             raise CheckpointError(
-                f"the optimizer's state '{full_name}' has shape {list(tensor.shape)}, "
+                f"the optimizer's state {full_name[:100]!r} has shape {list(tensor.shape)}, "
                 f"but this model needs {expected}"
             )
         found.setdefault(name, {})[key] = tensor
@@ -244,7 +245,8 @@ def restore_state(model: nn.Module, optimizers: Optimizers, tensors: Mapping[str
 def _check_memory(name: str, keys: set[str], owner: Optimizer) -> None:
     """Raise `CheckpointError` unless `keys` are all that `owner` remembers of a parameter."""
     if keys != _MEMORY[type(owner)]:
+        found = ", ".join(key if key.isidentifier() else show(key) for key in sorted(keys))
         raise CheckpointError(
-            f"the optimizer's state of '{name}' is {', '.join(sorted(keys))}, "
+            f"the optimizer's state of '{name}' is {found}, "
             f"but {type(owner).__name__} keeps {', '.join(sorted(_MEMORY[type(owner)]))}"
         )

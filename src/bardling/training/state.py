@@ -5,11 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bardling.errors import CheckpointError
+from bardling.errors import CheckpointError, ConfigError
+from bardling.fields import read_value
 from bardling.machine.conditions import Conditions
+from bardling.training.spikes import Usual
 from bardling.training.step import TakenStep
 
 PASSED_OVER = frozenset({"optimizer_groups", "threads", "torch_version"})  # two of older runs
+COUNTS = (
+    "step",
+    "tokens",
+    "seconds",
+    "best_step",
+    "validations_since_best",
+    "failures",
+    "retreats",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +48,11 @@ class RunState:
     """The step at which the last validation was; it may still be due at `step`."""
     latest: Mapping[str, float | None] = field(default_factory=dict)
     """Figures of the last step, as the log has them."""
-    loss_scale: Mapping[str, Any] = field(default_factory=dict)
+    usual: Usual = field(default_factory=Usual)
+    """What losses were usual lately, by which spikes are told."""
+    retreats: int = 0
+    """How often the run went back to a checkpoint, on at half the rate each time."""
+    loss_scale: Mapping[str, int | float] = field(default_factory=dict)
     """Where fp16's loss scale stood; empty in other precisions."""
 
     @classmethod
@@ -46,13 +61,18 @@ class RunState:
 
         Runs from before there were conditions tell none, and have validated wherever they stand.
         """
+        if not isinstance(values, dict) or "step" not in values:
+            raise CheckpointError("state.json does not say where a run stood: it names no step")
+        known = {name: value for name, value in values.items() if name not in PASSED_OVER}
         try:
-            known = {k: v for k, v in values.items() if k not in PASSED_OVER}
-            told = known.pop("conditions", None)
-            conditions = None if told is None else Conditions(**told)
-            return cls(**{"validated": values["step"], **known}, conditions=conditions)
-        except (AttributeError, KeyError, TypeError) as error:
+            state = read_value(
+                cls, {"conditions": None, "validated": values["step"]} | known, "state"
+            )
+        except ConfigError as error:
             raise CheckpointError(f"state.json does not say where a run stood: {error}") from error
+        if min(getattr(state, name) for name in COUNTS) < 0:
+            raise CheckpointError("state.json does not say where a run stood: a count is below 0")
+        return state
 
     def after_step(self, taken: TakenStep, seconds: float) -> "RunState":
         """Return the state one optimizer step later; its figures may not be known yet."""
@@ -80,6 +100,11 @@ class RunState:
             )
         waited = self.validations_since_best + 1
         return replace(self, validated=self.step, val_loss=known, validations_since_best=waited)
+
+    @property
+    def lr_factor(self) -> float:
+        """What is left of every learning rate."""
+        return 0.5**self.retreats
 
     @property
     def place(self) -> dict[str, int | float]:

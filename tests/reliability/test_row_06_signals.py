@@ -1,0 +1,151 @@
+"""SIGINT or SIGTERM: the step is finished, the run saved, the process gone, with its code.
+
+Real processes get real signals, at moments that nobody chose, and go on afterwards to the bits of a
+run that was left alone. The places of a run one by one (a validation, a save, a slow step, while
+something is compiled) are in tests/test_trainer.py and tests/journeys/test_interrupt.py.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from promises import Protection
+
+from bardling.checkpoint import load_checkpoint
+from bardling.run_folder import RunFolder
+from tiny import write_text
+from together import ENVIRONMENT, children, is_alive, wait_until
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+SECONDS = 10
+STEPS = 200
+OPTIONS = (
+    *("--model.n-layer", "1", "--model.n-head", "2", "--model.n-embd", "16"),
+    *("--model.block-size", "16", "--model.dropout", "0.1", "--sample-tokens", "20"),
+    *("--log-interval-steps", "1", "--machine.precision", "fp32", "--machine.compile", "off"),
+    *("--batch-size", "8", "--accumulate", "2", "--budget", f"{STEPS}steps"),
+    *("--eval-interval-steps", "10", "--no-quick-checks"),
+)
+
+PROTECTIONS = (
+    Protection(
+        file="trainer.py",
+        line="if asked := self.team.most(self.stop.signal_number):",
+        broken="if asked := self.stop.signal_number:",
+        test="test_two_processes_end_together_and_go_on_exactly[one]",
+    ),
+    Protection(
+        file="machine/stop.py",
+        line="if self and now - self._asked_at > ECHO_SECONDS:",
+        broken="if self:",
+        test="test_two_processes_end_together_and_go_on_exactly[all]",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("signals")
+    write_text(folder)
+    return folder
+
+
+def start(folder: Path, name: str, *options: str) -> subprocess.Popen[str]:
+    """Begin the run of that name, or go on with it when there is one."""
+    run = RunFolder(folder / name)
+    words = (str(folder / "sums.txt"), "--name", name, "--runs-dir", str(folder), *OPTIONS)
+    if run.is_run():
+        words = ("--resume", str(run.path))
+    return subprocess.Popen(
+        [sys.executable, "-m", "bardling", "train", *words, *options],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+
+
+def finish(folder: Path, name: str, *options: str) -> float:
+    """Let a run come to its end; return how long that took."""
+    began = time.monotonic()
+    with start(folder, name, *options) as child:
+        _, err = child.communicate(timeout=120)
+    assert (child.returncode, err) == (0, "")
+    return time.monotonic() - began
+
+
+def same(folder: Path, name: str, whole: str) -> bool:
+    mine, other = (
+        load_checkpoint(RunFolder(folder / run).checkpoint_path(STEPS)) for run in (name, whole)
+    )
+    return all(torch.equal(w, other.weights[k]) for k, w in mine.weights.items()) and all(
+        torch.equal(w, other.optimizer[k]) for k, w in mine.optimizer.items()
+    )
+
+
+@pytest.fixture(scope="module")
+def seconds(folder) -> float:
+    """Return how long the undisturbed run takes."""
+    return finish(folder, "whole")
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.sweep)])
+def test_at_any_moment_it_leaves_in_time_and_goes_on_exactly(
+    folder, seconds, count, record_property
+):
+    chance, slowest, exact = random.Random(count), 0.0, 0
+    for number in range(count):
+        name = f"at-{count}-{number}"
+        stop = chance.choice(list(CODES))
+        with start(folder, name) as child:
+            time.sleep(chance.uniform(0.3, 0.95) * seconds)
+            began, ended = time.monotonic(), child.poll()
+            child.send_signal(stop)
+            _, err = child.communicate(timeout=60)
+        took = time.monotonic() - began
+        assert ended is not None or child.returncode in (CODES[stop], 0, -stop), err
+        assert took < SECONDS
+        slowest = max(slowest, took)
+        finish(folder, name)
+        exact += same(folder, name, "whole")
+    assert exact == count
+    record_property("measured", f"{exact} of {count} exact, the slowest left after {slowest:.1f} s")
+
+
+def last_step(run: RunFolder) -> int:
+    return max((record["step"] for record in run.metrics()), default=0)
+
+
+@pytest.fixture(scope="module")
+def pair(folder) -> str:
+    """Return the name of a run that two processes made undisturbed."""
+    finish(folder, "pair", "--nproc", "2")
+    return "pair"
+
+
+@pytest.mark.parametrize("who", ["all", "one"])
+def test_two_processes_end_together_and_go_on_exactly(folder, pair, who, record_property):
+    """A terminal sends Ctrl-C to all; a machine may ask one of them only."""
+    with start(folder, who, "--nproc", "2") as child:
+        wait_until(lambda: last_step(RunFolder(folder / who)) >= 35, child)
+        both, began = children(child.pid), time.monotonic()
+        if who == "all":
+            for pid in (*both, child.pid):
+                os.kill(pid, signal.SIGINT)
+        else:
+            os.kill(both[1], signal.SIGTERM)
+        _, err = child.communicate(timeout=60)
+    took = time.monotonic() - began
+    assert child.returncode == (130 if who == "all" else 143), err
+    step = RunFolder(folder / who).steps()[-1]
+    assert err == (
+        f"bardling: stopped at step {step} of {STEPS}, saved; "
+        f"go on with: bardling train --resume {folder / who}\n"
+    )
+    assert took < SECONDS and not any(map(is_alive, both))
+    finish(folder, who, "--nproc", "2")
+    assert same(folder, who, pair)
+    record_property("measured", f"two processes, {who} asked: left after {took:.1f} s, exact")

@@ -1,0 +1,73 @@
+"""Several real processes for a test, as torchrun starts them, and those that a launcher started."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# tracing every process for coverage takes longer than what they do
+UNTRACED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+ENVIRONMENT = {**UNTRACED, "OMP_NUM_THREADS": "1"}
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens at."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def together(script: str, *words: object, processes: int = 2) -> list[tuple[int, str, str]]:
+    """Run a script in so many processes that can find each other; return code, output and errors.
+
+    One process alone is told nothing, as without torchrun.
+    """
+    port, started = str(free_port()), []
+    for rank in range(processes):
+        seat = {
+            "RANK": str(rank), "WORLD_SIZE": str(processes), "LOCAL_RANK": str(rank),
+            "LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+            "GLOO_SOCKET_IFNAME": "lo",
+        }  # fmt: skip
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", script, *map(str, words)],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                cwd=Path(__file__).parent, env=ENVIRONMENT | (seat if processes > 1 else {}),
+            )
+        )  # fmt: skip
+    try:
+        said = [child.communicate(timeout=120) for child in started]
+    finally:
+        for child in started:
+            child.kill()
+    return [(child.returncode, *words) for child, words in zip(started, said, strict=True)]
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started, oldest first."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sorted(map(int, found))
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process still runs; one that only waits to be noticed does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def wait_until(
+    ready: Callable[[], bool], child: subprocess.Popen[str], seconds: float = 60
+) -> None:
+    """Wait for something while a child runs."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert child.poll() is None, f"it ended too early: {child.communicate()}"
+        assert time.monotonic() < deadline, "it does not come"
+        time.sleep(0.01)
