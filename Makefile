@@ -21,8 +21,10 @@ test: $(DEV)  ## all quick tests; with COVER=1 also how much of src they reach
 slow: $(DEV)  ## the tests that wait for a compiler
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
-reliability: $(DEV)  ## what is promised about hostile and damaged data, at full length
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "sweep or not sweep" tests/reliability
+reliability: $(DEV)  ## every promise at full length, each also with its protection broken
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "(sweep or not sweep) and not slow" \
+		tests/reliability --scorecard results/reliability.json
+	@$(BIN)/python benchmarks/scorecard.py
 
 check: $(DEV)  ## style, types, layers
 	$(BIN)/ruff check src tests benchmarks

@@ -166,7 +166,13 @@ def _run_to_resume(
     if resume is None:
         return None
     if str(resume) != "auto":
-        return find_run(resume, folder)
+        found = find_run(resume, folder)
+        if storage.is_published(found.path):
+            raise UsageError(
+                f"{found.path} is one checkpoint; go on with its run: "
+                f"--resume {found.path.absolute().parents[1]}"
+            )
+        return found
     if name is not None:
         named = RunFolder(folder / name)
         return named if named.is_run() else None

@@ -80,7 +80,7 @@ def kills(entries: list[Entry]):
 
 def kill_at_operations(undisturbed, parent: Path, step: int) -> str:
     entries, whole = undisturbed
-    ways = list(kills(entries))[3::step]
+    ways = list(kills(entries))[3 % step :: step]
     for number, way in enumerate(ways):
         folder = new_folder(parent, f"at-{number}")
         assert nursery().try_to(begin, folder, way).signal == signal.SIGKILL

@@ -289,3 +289,11 @@ def test_without_another_there_is_nothing_to_go_on_with(run):
     assert storage.is_published(run.checkpoint_path(0))
     with pytest.raises(CheckpointError, match="none of the 3 checkpoints"):
         resume_run(run, Listener())
+
+
+def test_a_checkpoint_named_as_a_run_is_refused_and_left_whole(newest, capsys):
+    before = sorted(path.name for path in newest.iterdir())
+    assert main(["train", "--resume", str(newest)]) == 2
+    assert "is one checkpoint; go on with its run: --resume" in capsys.readouterr().err
+    assert sorted(path.name for path in newest.iterdir()) == before
+    load_checkpoint(newest)
