@@ -1,7 +1,7 @@
 """docs/reliability.md from what the tests of the promises came to.
 
-    make reliability            writes results/reliability.json
-    python benchmarks/scorecard.py
+make reliability            writes results/reliability.json
+python benchmarks/scorecard.py
 """
 
 import json
@@ -23,9 +23,9 @@ Thirty-three promises that one can put a model's weights, and an afternoon, on. 
 provokes the fault it speaks of: real kills, real signals, full disks, hostile files, lost hosts.
 `make test` runs a quick form of each, `make reliability` the whole and prints the score.
 
-A test that never fails shows nothing. So beside the tests of a row stand the lines of the package that keep its
-promise (`PROTECTIONS`), and `tests/reliability/test_protections.py` breaks them one by one in a copy: the row's test
-has to fail, or the score does.
+A test that never fails shows nothing. So beside the tests of a row stand the lines of the package
+that keep its promise (`PROTECTIONS`), and `tests/reliability/test_protections.py` breaks them one
+by one in a copy: the row's test has to fail, or the score does.
 
 This page is made from `results/reliability.json` by `python benchmarks/scorecard.py`.
 """
@@ -52,7 +52,7 @@ def page(found: dict[str, Any]) -> str:
         f"**{held} of {len(PROMISES)} held** on {found['date']} ({found['machine']}); "
         f"{len(WITH_A_SERVER)} wait for the server.",
         "",
-        "| | promise | how it is provoked | criterion | | tests | lines broken on purpose | seconds |",
+        "| | promise | how it is provoked | criterion | | tests | lines broken | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for number, promise in PROMISES.items():

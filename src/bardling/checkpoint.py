@@ -216,8 +216,9 @@ def prune_checkpoints(run: RunFolder, kept: Collection[int], warn: Callable[[str
     What an earlier failure has left is tried again.
     """
     old = [run.checkpoint_path(step) for step in run.steps() if step not in kept]
-    removals = [partial(storage.remove_folder, folder) for folder in old]
-    for remove in (partial(storage.remove_leftovers, run.checkpoints_path), *removals):
+    removals: list[Callable[[], object]] = [partial(storage.remove_leftovers, run.checkpoints_path)]
+    removals += [partial(storage.remove_folder, path) for path in old]
+    for remove in removals:
         try:
             remove()
         except StorageError as error:

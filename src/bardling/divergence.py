@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from bardling import storage
 from bardling.checkpoint import last_good
 from bardling.errors import TrainingDiverged
 from bardling.outcome import write_result
@@ -13,8 +14,8 @@ from bardling.workbench import Workbench
 def go_back(bench: Workbench, run: RunFolder, state: RunState, error: TrainingDiverged) -> RunState:
     """Put the newest good checkpoint on the bench; return its state, on at half the rate.
 
-    Where no retreat is left, the run has ended: its outcome is written, and `error` is raised with
-    the checkpoint's name.
+    What was written after it goes. Where no retreat is left, the run has ended: its outcome is
+    written, and `error` is raised with the checkpoint's name.
     """
     good = last_good(run)
     if state.retreats >= bench.settings.retreats:
@@ -24,4 +25,7 @@ def go_back(bench: Workbench, run: RunFolder, state: RunState, error: TrainingDi
         raise TrainingDiverged(f"{error}; the last good checkpoint is {good.path}") from error
     bench.put_back(good)
     run.forget_after(good.state.step)
+    for step in run.steps():
+        if step > good.state.step and run.writes:
+            storage.remove_folder(run.checkpoint_path(step))
     return replace(good.state, conditions=state.conditions, failures=0, retreats=state.retreats + 1)

@@ -154,6 +154,7 @@ class Trainer:
     def _go_back(self, error: TrainingDiverged) -> None:
         """Go on from the last good checkpoint at a lower rate, where that is allowed."""
         self.state = go_back(self.bench, self.run, self.state, error)
+        self.saved_step = self.state.step
         step, factor = self.state.step, self.state.lr_factor
         self.watcher.note(f"{error}. Back to step {step}, and on at {factor:g} of the rate")
 

@@ -18,6 +18,7 @@ import errno
 import os
 import random
 import signal
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,18 +32,17 @@ OPERATIONS = ("open_descriptor", "write", "append", "fsync_file", "fsync_folder"
               "unlink", "make_folder", "remove_folder")  # fmt: skip
 FREEING = ("rename", "unlink", "remove_folder")
 """Operations that a full disk lets through."""
+OPEN: dict[int, Path] = {}
+"""Files that are open for writing, by descriptor."""
 
 
 class Operation:
     """One operation that is asked for and not yet done."""
 
-    paths: dict[int, Path] = {}  # noqa: RUF012
-    """Of open files, by descriptor."""
-
     def __init__(self, name: str, original: Callable[..., Any], arguments: tuple) -> None:
         self.name, self._original, self._arguments = name, original, arguments
         first = arguments[0]
-        self.path = first if isinstance(first, Path) else self.paths[_descriptor(first)]
+        self.path = first if isinstance(first, Path) else OPEN[_descriptor(first)]
         self.target: Path | None = arguments[1] if name == "rename" else None
         self.data: bytes = arguments[1] if name in ("write", "append") else b""
         if name == "open_descriptor":
@@ -52,7 +52,7 @@ class Operation:
         """Do it."""
         result = self._original(*self._arguments)
         if self.name in ("create", "open"):
-            self.paths[result] = self.path
+            OPEN[result] = self.path
         return result
 
     def half(self) -> Any:
@@ -189,6 +189,18 @@ class Log:
 
     def _below(self, path: Path) -> str:
         return path.absolute().relative_to(self._folder).as_posix()
+
+
+def telling(entries: list[Entry]) -> list[int]:
+    """Return the numbers of a few operations of a run: one of each kind, from the midst of it.
+
+    Two more are just before and after the run is sealed by the name of its settings.
+    """
+    numbers = defaultdict(list)
+    for number, entry in enumerate(entries):
+        numbers[entry.name].append(number)
+    sealed = next(n for n in numbers["rename"] if entries[n].target.endswith("/config.json"))
+    return sorted({sealed - 1, sealed + 1, *(each[len(each) // 2] for each in numbers.values())})
 
 
 Share = Callable[[], float]

@@ -8,11 +8,12 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from faults import Entry, Log, at, killed, torn, watched
+from faults import Entry, Log, at, killed, telling, torn, watched
 from nursery import RUN, STEPS, begin, go_on, new_folder, nursery, remains, strays
 from promises import Protection
 
@@ -39,6 +40,7 @@ PROTECTIONS = (
     ),
 )
 EVERY_STEP = {"checkpoint_interval_steps": 1, "keep_last": 2}
+WRITING = ("write", "append", "fsync_file")
 LEAST = 35  # operations that a run is given: as many as bring it to its first checkpoint or on
 
 
@@ -70,17 +72,11 @@ def end_of(folder: Path) -> dict:
     return remains(folder)
 
 
-def kills(entries: list[Entry]):
-    """Yield every way to die at one of the operations."""
-    for number, entry in enumerate(entries):
-        yield partial(at, number, killed)
-        if entry.name in ("write", "append", "fsync_file"):
-            yield partial(at, number, torn, killed)
-
-
-def kill_at_operations(undisturbed, parent: Path, step: int) -> str:
+def kill_at_operations(undisturbed, parent: Path, numbers: Iterable[int]) -> str:
     entries, whole = undisturbed
-    ways = list(kills(entries))[3 % step :: step]
+    ways = [partial(at, number, killed) for number in numbers]
+    torn_too = [number for number in numbers if entries[number].name in WRITING]
+    ways += [partial(at, number, torn, killed) for number in torn_too]
     for number, way in enumerate(ways):
         folder = new_folder(parent, f"at-{number}")
         assert nursery().try_to(begin, folder, way).signal == signal.SIGKILL
@@ -145,15 +141,15 @@ def kill_over_and_over(undisturbed, folder: Path, seed: int) -> int:
 
 
 def test_killed_at_an_operation(undisturbed, tmp_path):
-    kill_at_operations(undisturbed, tmp_path, 23)
+    kill_at_operations(undisturbed, tmp_path, telling(undisturbed[0]))
 
 
 def test_killed_at_a_random_moment(tmp_path):
-    kill_at_random(tmp_path, 5)
+    kill_at_random(tmp_path, 4)
 
 
 def test_killed_while_it_mends(undisturbed, tmp_path):
-    kill_while_it_mends(undisturbed, tmp_path, 23)
+    kill_while_it_mends(undisturbed, tmp_path, 40)
 
 
 def test_killed_over_and_over_again(undisturbed, tmp_path):
@@ -164,7 +160,7 @@ def test_killed_over_and_over_again(undisturbed, tmp_path):
 def test_killed_at_every_operation_and_at_fifty_random_moments(
     undisturbed, tmp_path, record_property
 ):
-    measured = [kill_at_operations(undisturbed, tmp_path, 1)]
+    measured = [kill_at_operations(undisturbed, tmp_path, range(len(undisturbed[0])))]
     measured.append(kill_while_it_mends(undisturbed, tmp_path, 1))
     measured.append(kill_at_random(tmp_path, 50))
     runs = [new_folder(tmp_path, f"again-{seed}") for seed in range(10)]

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from promises import Protection
 
 import bardling
 from bardling.checkpoint import load_checkpoint
@@ -419,6 +420,28 @@ def test_kernels_that_others_could_have_put_into_the_cache_are_not_loaded(
     assert ears.during(lambda: library._find("training")) == []
 
 
+PROTECTIONS = (
+    Protection(
+        file="storage/strict_json.py",
+        line="        return _DECODER.decode(text)",
+        broken="        return _DECODER.decode(text) if text[:1] != 'c' else "
+        "__import__('pickle').loads(text.encode())",
+        test="test_no_hostile_file_runs_anything",
+    ),
+    Protection(
+        file="data/shards.py",
+        line='        ids = np.memmap(file, dtype=dtype, mode="r", offset=offset, shape=(count,))',
+        broken="        ids = np.load(path, allow_pickle=True)",
+        test="test_no_hostile_file_runs_anything",
+    ),
+    Protection(
+        file="kernels/library.py",
+        line="    _require_own(path)\n",
+        broken="",
+        test="test_kernels_that_others_could_have_put_into_the_cache_are_not_loaded",
+    ),
+)
+
 MODULES = {
     *("pickle", "_pickle", "dill", "cloudpickle", "joblib", "jsonpickle", "marshal", "shelve"),
     *("yaml", "ruamel", "jinja2", "mako", "tarfile", "zipfile", "runpy", "code", "codeop", "imp"),
@@ -495,15 +518,6 @@ def test_the_source_has_no_way_to_run_what_it_reads():
         for way in ways_to_run_code(path.read_text())
     }
     assert found == ALLOWED.keys()
-
-
-def test_libraries_that_are_asked_for_have_names_in_the_source():
-    for path in ROOT.rglob("*.py"):
-        for name, call in called(ast.parse(path.read_text())):
-            if name.endswith("extras.optional"):
-                name = call.args[0]
-                names = [name.body, name.orelse] if isinstance(name, ast.IfExp) else [name]
-                assert all(isinstance(one, ast.Constant) for one in names), path
 
 
 @pytest.mark.parametrize(

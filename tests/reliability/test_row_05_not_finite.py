@@ -214,6 +214,8 @@ def test_a_retreat_goes_on_from_the_last_good_checkpoint_at_half_the_rate(
     assert again.lr == first.lr / 2 and first.loss == again.loss
     assert [line["step"] for line in run.metrics()] == list(range(17))
     assert any("Back to step 4, and on at 0.5 of the rate" in note for note in ears.notes)
+    states = [load_checkpoint(run.folder.checkpoint_path(s)).state for s in run.folder.steps()]
+    assert [s.retreats for s in states] == [int(s.step > 4) for s in states]
     record_property("measured", "a retreat: back to step 4, on at half the rate, to the end")
 
 

@@ -10,11 +10,12 @@ import errno
 import os
 import re
 import resource
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
-from faults import FREEING, Entry, Log, from_on, full, refused, torn, watched
+from faults import FREEING, Entry, Log, from_on, full, refused, telling, torn, watched
 from nursery import RUN, begin, go_on, new_folder, nursery, remains, strays
 from promises import Protection
 
@@ -81,10 +82,9 @@ def require_sentence(sentence: str, folder: Path, reason: str) -> None:
     assert str(folder) in sentence and reason in sentence and "\n" not in sentence, sentence
 
 
-def fill(undisturbed, parent: Path, step: int) -> str:
+def fill(undisturbed, parent: Path, numbers: Sequence[int]) -> str:
     """Let the disk be full from an operation on, of which half of the bytes arrive."""
     entries, whole = undisturbed
-    numbers = range(len(entries))[12 % step :: step]
     for number in numbers:
         folder = new_folder(parent, f"full-{number}")
         sentence = nursery().run(said, begin, folder, partial(from_on, number, full, torn))
@@ -99,10 +99,9 @@ def fill(undisturbed, parent: Path, step: int) -> str:
     return f"full at {len(numbers)} of {len(numbers)} operations"
 
 
-def protect(undisturbed, parent: Path, step: int) -> str:
+def protect(undisturbed, parent: Path, numbers: Sequence[int]) -> str:
     """Let the disk be read-only from an operation on; then nothing can be tidied at once."""
-    entries, whole = undisturbed
-    numbers = range(len(entries))[9 % step :: step]
+    _, whole = undisturbed
     for number in numbers:
         folder = new_folder(parent, f"protected-{number}")
         watch = partial(from_on, number, partial(refused, errno.EROFS))
@@ -155,17 +154,19 @@ def begin_and_lose_rights(folder: Path, below: str) -> str:
 
 
 def test_a_disk_that_becomes_full(undisturbed, tmp_path):
-    fill(undisturbed, tmp_path, 19)
+    fill(undisturbed, tmp_path, telling(undisturbed[0]))
 
 
 def test_a_disk_that_becomes_read_only(undisturbed, tmp_path):
-    protect(undisturbed, tmp_path, 60)
+    protect(undisturbed, tmp_path, telling(undisturbed[0])[1::4])
 
 
 @pytest.mark.sweep
 def test_at_every_operation(undisturbed, tmp_path, record_property):
-    measured = [fill(undisturbed, tmp_path, 1), protect(undisturbed, tmp_path, 3)]
-    record_property("measured", "; ".join(measured))
+    numbers = range(len(undisturbed[0]))
+    filled = fill(undisturbed, tmp_path, numbers)
+    protected = protect(undisturbed, tmp_path, numbers[::3])
+    record_property("measured", f"{filled}; {protected}")
 
 
 @pytest.mark.parametrize("name", ["train-00000.bin", "model.safetensors", "optimizer.safetensors"])
