@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bardling.experiments.verbs import story_models as story_models
     from bardling.experiments.verbs import sweep as sweep
     from bardling.machine.facts import MachineFacts as MachineFacts
+    from bardling.machine.launch import launch as launch
     from bardling.model.config import ModelConfig as ModelConfig
     from bardling.model.gpt import GPT as GPT
     from bardling.planning import plan as plan
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bardling.reporting.probe import probe as probe
     from bardling.reporting.report import first_page as first_page
     from bardling.reporting.report import report as report
+    from bardling.seen import batch_texts as batch_texts
     from bardling.trained import Run as Run
     from bardling.trained import load as load
 
@@ -50,6 +52,7 @@ _HOME = {
     "ModelConfig": "bardling.model.config",
     "Run": "bardling.trained",
     "RunConfig": "bardling.config",
+    "batch_texts": "bardling.seen",
     "check": "bardling.preflight",
     "check_config": "bardling.preflight",
     "doctor": "bardling.api",
@@ -57,6 +60,7 @@ _HOME = {
     "first_page": "bardling.reporting.report",
     "exercise": "bardling.experiments.verbs",
     "ladder": "bardling.experiments.verbs",
+    "launch": "bardling.machine.launch",
     "load": "bardling.trained",
     "plan": "bardling.planning",
     "probe": "bardling.reporting.probe",

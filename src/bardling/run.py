@@ -20,7 +20,7 @@ from bardling.errors import BardlingError, ConfigError, TrainingDiverged
 from bardling.machine.config import MachineConfig
 from bardling.machine.memory import physical_bytes
 from bardling.machine.team import ALONE, Team
-from bardling.model.size import training_memory
+from bardling.model.size import fixed_memory, training_memory
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer, save_tokenizer
@@ -82,7 +82,9 @@ def resume_run(
         newest = load_newest(run, watcher.note)
         if newest is not None:
             _mend(run, newest, watcher)
-        require_rows(run.config(), team)
+        config = run.config()
+        part = -(-require_rows(config, team) // config.training.accumulate)
+        require_memory(config, batch_size=part)
         return None if newest is None else newest.state.step
 
     with ExitStack() as held:
@@ -181,7 +183,8 @@ def require_memory(config: RunConfig, *, batch_size: int) -> None:
     `batch_size` is the sequences of one accumulated part.
     """
     kept = kept_states(config.optimizer)
-    needed = training_memory(config.model, batch_size=batch_size, **kept).total
+    steps = training_memory(config.model, batch_size=batch_size, **kept).total
+    needed = steps + fixed_memory(config.model)
     there = physical_bytes()
     if needed > there:
         raise ConfigError(

@@ -62,7 +62,7 @@ class Scorecard:
         found = {
             "date": date.today().isoformat(),
             "machine": f"{machine}, {system}",
-            "rows": {number: row for number, row in sorted(self.rows.items())},
+            "rows": dict(sorted(self.rows.items())),
         }
         self.path.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -194,13 +194,15 @@ class Log:
 def telling(entries: list[Entry]) -> list[int]:
     """Return the numbers of a few operations of a run: one of each kind, from the midst of it.
 
-    Two more are just before and after the run is sealed by the name of its settings.
+    Others are just before and after the run is sealed by its settings, and at a file of samples.
     """
     numbers = defaultdict(list)
     for number, entry in enumerate(entries):
         numbers[entry.name].append(number)
     sealed = next(n for n in numbers["rename"] if entries[n].target.endswith("/config.json"))
-    return sorted({sealed - 1, sealed + 1, *(each[len(each) // 2] for each in numbers.values())})
+    sampled = next(n for n in numbers["fsync_file"] if "samples.md" in entries[n].path)
+    middles = (each[len(each) // 2] for each in numbers.values())
+    return sorted({sealed - 1, sealed + 1, sampled, *middles})
 
 
 Share = Callable[[], float]

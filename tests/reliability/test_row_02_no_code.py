@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -36,6 +37,7 @@ from bardling.run_folder import RunFolder
 from bardling.text.characters import CharacterTokenizer
 from bardling.text.tokenizer_file import load_tokenizer, save_tokenizer
 from tiny import SETTINGS, write_text
+from together import ENVIRONMENT
 
 ROOT = Path(bardling.__file__).parent
 TOKENIZER = CharacterTokenizer(characters="abcdefghij")
@@ -534,3 +536,24 @@ def test_the_source_has_no_way_to_run_what_it_reads():
 )  # fmt: skip
 def test_the_scan_finds_what_it_looks_for(source):
     assert ways_to_run_code(source)
+
+
+@pytest.mark.parametrize("words", [("--nproc", "2"), ("--tokenizer", "bpe:300")])
+def test_nothing_is_imported_from_the_folder_that_one_is_in(tmp_path, words):
+    """Processes that the command starts would look there first, unless they are told not to."""
+    here = tmp_path / "downloads"
+    here.mkdir()
+    for name in ("fractions", "signal", "sums"):
+        (here / f"{name}.py").write_text("open('ran', 'w').close()\nraise SystemExit(9)\n")
+    text = write_text(tmp_path, n_lines=60)
+    verb = "tokens" if "bpe:300" in words else "train"
+    command = {
+        "train": ("train", text, "--name", "x", "--runs-dir", tmp_path, "--budget", "2steps"),
+        "tokens": ("data", "tokens", text, tmp_path / "tokens", "--processes", "2"),
+    }[verb]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "bardling", *map(str, command), *words],
+        cwd=here, capture_output=True, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (here / "ran").exists()

@@ -18,8 +18,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOT_INSTALLED = {"serve", "export", "track", "compare", "docs", "release"}
 """Extras that neither the Makefile nor CI installs, and so nobody has pinned."""
-UNPINNED = {"setuptools", "tzdata"}
-"""What torch and python-dateutil need, and what an environment mostly has already."""
 DANGEROUS = {
     "torch": ("2.5.1", "2.9.1"),  # CVE-2025-32434, CVE-2026-24747
     "pyarrow": ("14.0.0",),  # CVE-2023-47248
@@ -126,7 +124,7 @@ def test_every_requirement_is_pinned_within_its_range(group):
 def test_whatever_the_pinned_libraries_need_is_pinned():
     groups = requirements()
     words = [one for group in groups.keys() - NOT_INSTALLED - {"build"} for one in groups[group]]
-    assert brought_by(words) - pins().keys() <= UNPINNED
+    assert brought_by(words) <= pins().keys()
 
 
 def test_no_range_allows_a_version_that_is_known_to_be_dangerous():

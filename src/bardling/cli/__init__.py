@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words or bool(os.environ.get("BARDLING_DEBUG"))
     words = [word for word in words if word != "--debug"]
     _show_every_character()
-    os.environ.update({"BARDLING_DEBUG": "1"} if debug else {})  # for processes that we start
+    # for processes that we start: nothing is imported from the folder we are in
+    os.environ.update({"PYTHONSAFEPATH": "1"} | ({"BARDLING_DEBUG": "1"} if debug else {}))
     try:
         with terminable():
             code = _dispatch(words)
@@ -102,6 +103,7 @@ def _show_every_character() -> None:
 
 
 def _complain(message: str) -> None:
+    message = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
     Screen(stderr=True).print(Text.assemble(("bardling:", "red"), " ", message))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import tyro
 
+import bardling
 from bardling.cli.options import Folder, parse
 from bardling.reporting.screen import Screen, show_text
 from bardling.run_folder import find_run, runs_folder
@@ -26,11 +27,9 @@ class ShowArguments:
 
 def run_show(argv: Sequence[str]) -> int:
     """Show the windows of a batch, and what the log says of its step."""
-    from bardling.seen import batch_texts
-
     arguments = parse(ShowArguments, argv, prog="bardling data show")
     run = find_run(arguments.run, runs_folder(arguments.runs_dir))
-    texts = batch_texts(run, arguments.step)
+    texts = bardling.batch_texts(run, arguments.step)
     screen = Screen()
     for record in run.metrics():
         if record["step"] == arguments.step and record.get("loss") is not None:

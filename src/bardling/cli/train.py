@@ -75,7 +75,7 @@ def run(argv: Sequence[str]) -> int:
             )
         show_forecast(found)
         return 0
-    if arguments.nproc > 1 and seat().size == 1:
+    if arguments.nproc != 1 and seat().size == 1:
         return _launch(argv, arguments)
     trained = bardling.train_config(
         None if target is None and config == base else config,
@@ -94,9 +94,9 @@ def run(argv: Sequence[str]) -> int:
 
 def _launch(argv: Sequence[str], arguments: TrainArguments) -> int:
     """Run this command in several processes."""
-    from bardling.machine.launch import launch
-
-    return launch(["train", *argv], processes=arguments.nproc, restarts=arguments.max_restarts)
+    return bardling.launch(
+        ["train", *argv], processes=arguments.nproc, restarts=arguments.max_restarts
+    )
 
 
 def leave_page(run: RunFolder, *, since: float) -> None:

@@ -14,6 +14,7 @@ DeviceWish = Literal["auto", "cuda", "mps", "cpu"]
 PrecisionWish = Literal["auto", "bf16", "fp16", "fp32", "fp64"]
 CompileWish = Literal["auto", "on", "off", "graphs", "autotune"]
 KernelsWish = Literal["auto", "native", "plain"]
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class MachineConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.threads < 0:
-            raise ConfigError(f"threads is {self.threads}; it must be at least 0")
+        if not 0 <= self.threads <= MOST_THREADS:
+            raise ConfigError(f"threads is {self.threads}; it must be from 0 to {MOST_THREADS:,}")
         if (self.device, self.precision) == ("mps", "fp64"):
             raise ConfigError("mps has no float64; take --machine.device cpu for fp64")

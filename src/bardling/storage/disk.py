@@ -22,6 +22,8 @@ def stating(action: str, path: Path, n_bytes: int | None = None) -> Iterator[Non
         raise StorageError(f"could not {action} {str(path)!r}: no path can hold a NUL")
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise StorageError(f"could not {action} {str(path)!r}: no path can be that") from error
     except OSError as error:
         size = "" if n_bytes is None else f" ({n_bytes:,} bytes needed)"
         raise StorageError(f"could not {action} {path}{size}: {error.strerror or error}") from error
