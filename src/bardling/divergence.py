@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from bardling import storage
-from bardling.checkpoint import last_good
+from bardling.checkpoint import last_good, prune_checkpoints
 from bardling.errors import TrainingDiverged
 from bardling.outcome import write_result
 from bardling.run_folder import RunFolder
@@ -25,7 +24,7 @@ def go_back(bench: Workbench, run: RunFolder, state: RunState, error: TrainingDi
         raise TrainingDiverged(f"{error}; the last good checkpoint is {good.path}") from error
     bench.put_back(good)
     run.forget_after(good.state.step)
-    for step in run.steps():
-        if step > good.state.step and run.writes:
-            storage.remove_folder(run.checkpoint_path(step))
+    if run.writes:
+        kept = [step for step in run.steps() if step <= good.state.step]
+        prune_checkpoints(run, kept, bench.note)
     return replace(good.state, conditions=state.conditions, failures=0, retreats=state.retreats + 1)

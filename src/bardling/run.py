@@ -166,7 +166,8 @@ def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
     predict. What was written before an error is taken away again.
     """
     tokenizer = prepared.tokenizer
-    storage.remove_leftovers(run.tokens_path)  # of one that was killed here
+    for folder in (run.path, run.tokens_path):
+        storage.remove_leftovers(folder)  # of one that was killed here
     with storage.removed_on_error(run.tokens_path):
         index = prepared.put(run.tokens_path)
         require_length(index.n_tokens("train"), config.model.block_size, "train")
@@ -174,7 +175,8 @@ def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
         train_tokens = index.n_tokens("train")
         resolved = resolve(config, vocab_size=tokenizer.vocab_size, train_tokens=train_tokens)
         save_tokenizer(tokenizer, run.path)
-        storage.write_json(run.config_path, resolved.to_json())
+        with storage.removed_on_error(run.path):  # without tokens the seal must not stay
+            storage.write_json(run.config_path, resolved.to_json())
 
 
 def require_memory(config: RunConfig, *, batch_size: int) -> None:

@@ -13,11 +13,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from shlex import quote
 
-from bardling.checkpoint import (
-    Checkpoint,
-    prune_checkpoints,
-    save_checkpoint,
-)
+from bardling.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint
 from bardling.config import RunConfig
 from bardling.data.batches import Ahead
 from bardling.divergence import go_back
@@ -276,6 +272,10 @@ class Trainer:
                 state=self.state,
             )
         self.saved_step = self.state.step
+        self._let_old_ones_go()
+
+    def _let_old_ones_go(self) -> None:
+        """Remove checkpoints that are not to be kept, also those that a kill has left."""
         if not self.run.writes:
             return
         newest = self.run.steps()[-self.settings.keep_last :]
@@ -284,6 +284,7 @@ class Trainer:
 
     def _finish(self, stopped: str) -> None:
         """Measure the last and the best step on the whole split and write the outcome."""
+        self._let_old_ones_go()
         with self.stop.at_once():
             last, best, best_step = whole_split(self.bench, self.run, self.state, self.watcher.note)
         result = write_result(
