@@ -7,7 +7,8 @@ A verb's module has `run(argv) -> int`, the exit code. Stated errors are printed
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from rich.table import Table
@@ -47,13 +48,11 @@ LATER = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; see errors.py for the codes."""
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words or bool(os.environ.get("BARDLING_DEBUG"))
+    debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     _show_every_character()
-    # for processes that we start: nothing is imported from the folder we are in
-    os.environ.update({"PYTHONSAFEPATH": "1"} | ({"BARDLING_DEBUG": "1"} if debug else {}))
     try:
-        with terminable():
+        with terminable(), _own_imports():
             code = _dispatch(words)
         sys.stdout.flush()
         return code
@@ -72,6 +71,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         let_go(sys.stdout.fileno)  # whoever read our output has gone; there is nobody to tell
         return 0
+
+
+@contextmanager
+def _own_imports() -> Iterator[None]:
+    """Let processes that are started within import nothing from the folder they are started in."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONSAFEPATH")
+        os.environ.update({} if before is None else {"PYTHONSAFEPATH": before})
 
 
 def _dispatch(words: list[str]) -> int:

@@ -1,5 +1,6 @@
 """`bardling train CORPUS|PRESET`: the settings as options, the preset's values as defaults."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,8 +95,9 @@ def run(argv: Sequence[str]) -> int:
 
 def _launch(argv: Sequence[str], arguments: TrainArguments) -> int:
     """Run this command in several processes."""
+    debug = ["--debug"] if "--debug" in sys.argv else []
     return bardling.launch(
-        ["train", *argv], processes=arguments.nproc, restarts=arguments.max_restarts
+        ["train", *argv, *debug], processes=arguments.nproc, restarts=arguments.max_restarts
     )
 
 

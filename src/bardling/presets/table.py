@@ -8,7 +8,6 @@ from bardling.config import RunConfig
 from bardling.data.corpora import CORPORA, is_corpus
 from bardling.data.hub import hub_set
 from bardling.errors import UsageError, nearest
-from bardling.fields import show
 from bardling.presets import lecture, own, seeds
 from bardling.presets.preset import Preset
 from bardling.storage import exists
@@ -61,6 +60,6 @@ def config_for(target: str, budget: str | None = None) -> RunConfig:
         return config if hub_set(target) is None else config.with_overrides(**HUB_TEXT)
     known = [*PRESETS, *CORPORA]
     raise UsageError(
-        f"{show(target)} is no preset, no corpus and no file{nearest(target, known)}; "
+        f"'{target[:100]}' is no preset, no corpus and no file{nearest(target, known)}; "
         f"there are {', '.join(dict.fromkeys(known))}, or give a text file or a folder"
     )
