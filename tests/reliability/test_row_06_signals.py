@@ -92,7 +92,7 @@ def seconds(folder) -> float:
     return finish(folder, "whole")
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.sweep)])
+@pytest.mark.parametrize("count", [1, pytest.param(20, marks=pytest.mark.sweep)])
 def test_at_any_moment_it_leaves_in_time_and_goes_on_exactly(
     folder, seconds, count, record_property
 ):
@@ -126,7 +126,7 @@ def pair(folder) -> str:
     return "pair"
 
 
-@pytest.mark.parametrize("who", ["all", "one"])
+@pytest.mark.parametrize("who", ["all", pytest.param("one", marks=pytest.mark.sweep)])
 def test_two_processes_end_together_and_go_on_exactly(folder, pair, who, record_property):
     """A terminal sends Ctrl-C to all; a machine may ask one of them only."""
     with start(folder, who, "--nproc", "2") as child:
