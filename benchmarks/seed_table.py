@@ -91,6 +91,13 @@ SEEDS = (
     story("small", "17.75"),
     story("medium", "10.23"),
     story("large", "8.08"),
+    Work(
+        "002, medium, on a sample of TinyStories",
+        "perplexity 10.23",
+        "bardling train seed-002-medium --corpus tinystories-sample.txt --budget 2Mtokens "
+        "--max-tokens 0 --val-fraction 0.1",
+        ("seed-002-sample", "seed-002-sample"),
+    ),
     preset("002, on TinyStories", "the same", "seed-002-medium", NETWORK),
     preset("003, day 7 TinyLM", "1.5 to 1.8, out of its reach", "seed-003-tinylm"),
     preset("003, TINY", GOOD, "seed-003-tiny"),
