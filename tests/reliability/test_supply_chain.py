@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from together import UNTRACED
+
 ROOT = Path(__file__).parents[2]
 NOT_INSTALLED = {"serve", "export", "track", "compare", "docs", "release"}
 """Extras that neither the Makefile nor CI installs, and so nobody has pinned."""
@@ -148,7 +150,7 @@ def test_the_base_install_is_enough_to_train_and_to_write(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path), *lacking],
         capture_output=True, text=True, timeout=300,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tests), *sys.path])},
+        env=UNTRACED | {"PYTHONPATH": os.pathsep.join([str(tests), *sys.path])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
