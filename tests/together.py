@@ -1,11 +1,13 @@
 """Several real processes for a test, as torchrun starts them, and those that a launcher started."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # tracing every process for coverage takes longer than what they do
@@ -45,6 +47,22 @@ def together(script: str, *words: object, processes: int = 2) -> list[tuple[int,
         for child in started:
             child.kill()
     return [(child.returncode, *words) for child, words in zip(started, said, strict=True)]
+
+
+@contextmanager
+def training(*words: object) -> Iterator[subprocess.Popen[str]]:
+    """Run `bardling train` in a child; neither it nor what it starts outlives the block."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bardling", "train", *map(str, words)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    try:
+        yield child
+    finally:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it mostly has ended
+            for pid in (*children(child.pid), child.pid):
+                os.kill(pid, signal.SIGKILL)
+        child.communicate()
 
 
 def children(pid: int) -> list[int]:

@@ -9,8 +9,8 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from promises import Protection
 from bardling.checkpoint import load_checkpoint
 from bardling.run_folder import RunFolder
 from tiny import write_text
-from together import ENVIRONMENT, children, is_alive, wait_until
+from together import children, is_alive, training, wait_until
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 SECONDS = 10
@@ -56,16 +56,12 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def start(folder: Path, name: str, *options: str) -> subprocess.Popen[str]:
+def start(folder: Path, name: str, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Begin the run of that name, or go on with it when there is one."""
-    run = RunFolder(folder / name)
-    words = (str(folder / "sums.txt"), "--name", name, "--runs-dir", str(folder), *OPTIONS)
-    if run.is_run():
-        words = ("--resume", str(run.path))
-    return subprocess.Popen(
-        [sys.executable, "-m", "bardling", "train", *words, *options],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
-    )  # fmt: skip
+    if RunFolder(folder / name).is_run():
+        return training("--resume", folder / name, *options)
+    words = (folder / "sums.txt", "--name", name, "--runs-dir", folder, *OPTIONS)
+    return training(*words, *options)
 
 
 def finish(folder: Path, name: str, *options: str) -> float:

@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ import bardling
 from bardling.checkpoint import load_checkpoint
 from bardling.run_folder import RunFolder
 from tiny import write_text
-from together import ENVIRONMENT, children, is_alive, wait_until
+from together import children, is_alive, training, wait_until
 
 STEPS = 240
 OPTIONS = (
@@ -54,12 +54,9 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def start(folder: Path, name: str, *options: str) -> subprocess.Popen[str]:
-    words = (str(folder / "sums.txt"), "--name", name, "--runs-dir", str(folder), *OPTIONS)
-    return subprocess.Popen(
-        [sys.executable, "-m", "bardling", "train", *words, *options],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
-    )  # fmt: skip
+def start(folder: Path, name: str, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    words = (folder / "sums.txt", "--name", name, "--runs-dir", folder, *OPTIONS)
+    return training(*words, *options)
 
 
 def last_step(run: RunFolder) -> int:
