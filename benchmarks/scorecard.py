@@ -52,6 +52,7 @@ def page(found: dict[str, Any]) -> str:
         f"**{held} of {len(PROMISES)} held** on {found['date']} ({found['machine']}); "
         f"{len(WITH_A_SERVER)} wait for the server.",
         "",
+        *([found["note"], ""] if "note" in found else []),
         "| | promise | how it is provoked | criterion | | tests | lines broken | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]

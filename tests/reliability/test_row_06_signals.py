@@ -18,6 +18,7 @@ import torch
 from promises import Protection
 
 from bardling.checkpoint import load_checkpoint
+from bardling.machine import stop as stopping
 from bardling.run_folder import RunFolder
 from tiny import write_text
 from together import children, is_alive, training, wait_until
@@ -44,7 +45,7 @@ PROTECTIONS = (
         file="machine/stop.py",
         line="if self and now - self._asked_at > ECHO_SECONDS:",
         broken="if self:",
-        test="test_two_processes_end_together_and_go_on_exactly[all]",
+        test="test_in_company_the_same_stop_twice_is_one_and_a_later_one_insists",
     ),
 )
 
@@ -145,3 +146,22 @@ def test_two_processes_end_together_and_go_on_exactly(folder, pair, who, record_
     finish(folder, who, "--nproc", "2")
     assert same(folder, who, pair)
     record_property("measured", f"two processes, {who} asked: left after {took:.1f} s, exact")
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_in_company_the_same_stop_twice_is_one_and_a_later_one_insists(number, monkeypatch):
+    """Ctrl-C reaches every process, and the launcher sends it on."""
+    heard, before = [], signal.signal(number, lambda *_: heard.append(number))
+    try:
+        with stopping.StopRequest(others=True) as stop:
+            for _ in range(2):
+                os.kill(os.getpid(), number)
+                time.sleep(0.01)
+                with stop.at_once():  # nobody leaves alone
+                    assert stop.signal_number == number and heard == []
+            monkeypatch.setattr(stopping, "ECHO_SECONDS", 0.0)
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+            assert heard == [number]
+    finally:
+        signal.signal(number, before)

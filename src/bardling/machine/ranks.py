@@ -126,8 +126,13 @@ def joined() -> Iterator[Team]:
             world_size=where.size,
             timeout=SILENCE,
         )
-        yield Ranks(where, PrefixStore(f"works-{number}", store))
-    dist.destroy_process_group()  # after an error nobody waits for it: the others may be gone
+        try:
+            yield Ranks(where, PrefixStore(f"works-{number}", store))
+        except BardlingError as error:
+            if error.by_all and not isinstance(error, TeamLost):
+                dist.destroy_process_group()
+            raise  # after any other error nobody says goodbye: the others may be gone
+    dist.destroy_process_group()
 
 
 @contextmanager
