@@ -25,7 +25,8 @@ provokes the fault it speaks of: real kills, real signals, full disks, hostile f
 
 A test that never fails shows nothing. So beside the tests of a row stand the lines of the package
 that keep its promise (`PROTECTIONS`), and `tests/reliability/test_protections.py` breaks them one
-by one in a copy: the row's test has to fail, or the score does.
+by one in a copy: the row's test has to fail, or the score does. Rows without such lines in the
+table do not have them named yet.
 
 This page is made from `results/reliability.json` by `python benchmarks/scorecard.py`.
 """
