@@ -94,7 +94,7 @@ def main() -> None:
         )
     for preset in ("modern-10m", "gpt2"):
         millions, seconds = saving_seconds(preset)
-        print(f"saving {millions:.1f}M parameters with AdamW's memory: {seconds:.2f} s", flush=True)
+        print(f"saving {millions:.1f}M parameters with the memory of its optimizer: {seconds:.2f} s", flush=True)
 
 
 if __name__ == "__main__":
