@@ -94,7 +94,8 @@ def main() -> None:
         )
     for preset in ("modern-10m", "gpt2"):
         millions, seconds = saving_seconds(preset)
-        print(f"saving {millions:.1f}M parameters with the memory of its optimizer: {seconds:.2f} s", flush=True)
+        what = f"{millions:.1f}M parameters with the memory of its optimizer"
+        print(f"saving {what}: {seconds:.2f} s", flush=True)
 
 
 if __name__ == "__main__":
