@@ -103,6 +103,13 @@ SEEDS = (
     preset("003, TINY", GOOD, "seed-003-tiny"),
     preset("003, SMALL", GOOD, "seed-003-small", GPU),
     preset("003, MEDIUM", GOOD, "seed-003-medium", GPU),
+    Work(
+        "004, on stories, a thousandth of its tokens",
+        "2.15 a token of its own",
+        "bardling train seed-004 --corpus stories --max-tokens 500000 --batch-size 4 "
+        "--accumulate 1 --budget 250ktokens",
+        ("seed-004-stories", "seed-004-stories"),
+    ),
     preset("004", "2.15 a token of its own", "seed-004", f"{NETWORK} and a GPU"),
 )
 
