@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bardling.run_folder import RunFolder
+
 # tracing every process for coverage takes longer than what they do
 UNTRACED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 ENVIRONMENT = {**UNTRACED, "OMP_NUM_THREADS": "1"}
@@ -47,6 +49,19 @@ def together(script: str, *words: object, processes: int = 2) -> list[tuple[int,
         for child in started:
             child.kill()
     return [(child.returncode, *words) for child, words in zip(started, said, strict=True)]
+
+
+TINY = (
+    *("--model.n-layer", "1", "--model.n-head", "2", "--model.n-embd", "16"),
+    *("--model.block-size", "16", "--model.dropout", "0.1", "--batch-size", "8"),
+    *("--log-interval-steps", "1", "--machine.compile", "off", "--no-quick-checks"),
+)
+"""A run of the command line whose steps take milliseconds."""
+
+
+def last_step(run: RunFolder) -> int:
+    """Return the last step in a run's log, 0 before there is one."""
+    return max((record["step"] for record in run.metrics()), default=0)
 
 
 @contextmanager

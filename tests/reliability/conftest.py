@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from promises import PROMISES, WITH_A_SERVER
+from promises import PROMISES, state
 
 from bardling.machine.device import cpu_model
 
@@ -65,14 +65,3 @@ class Scorecard:
             "rows": dict(sorted(self.rows.items())),
         }
         self.path.write_text(json.dumps(found, indent=2) + "\n")
-
-
-def state(number: int, row: dict[str, Any] | None) -> str:
-    """Say in a word how a row stands."""
-    if number in WITH_A_SERVER:
-        return "later"
-    if row is None or not (row["passed"] or row["failed"]):
-        return "untested"
-    if row["failed"]:
-        return "BROKEN"
-    return "partly" if row["skipped"] else "held"

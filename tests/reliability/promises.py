@@ -6,7 +6,9 @@ one, in a copy, and the row's test has to fail. `record_property("measured", ...
 the figure that `docs/reliability.md` shows.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,3 +209,14 @@ PROMISES: dict[int, Promise] = {
         criterion="memory within 5 %, no more files or threads open than before",
     ),
 }
+
+
+def state(number: int, row: Mapping[str, Any] | None) -> str:
+    """Say in a word how a row stands, by what its tests came to."""
+    if number in WITH_A_SERVER:
+        return "later"
+    if row is None or not (row["passed"] or row["failed"]):
+        return "untested"
+    if row["failed"]:
+        return "BROKEN"
+    return "partly" if row["skipped"] else "held"

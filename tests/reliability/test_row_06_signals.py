@@ -21,17 +21,14 @@ from bardling.checkpoint import load_checkpoint
 from bardling.machine import stop as stopping
 from bardling.run_folder import RunFolder
 from tiny import write_text
-from together import children, is_alive, training, wait_until
+from together import TINY, children, is_alive, last_step, training, wait_until
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 SECONDS = 10
 STEPS = 200
 OPTIONS = (
-    *("--model.n-layer", "1", "--model.n-head", "2", "--model.n-embd", "16"),
-    *("--model.block-size", "16", "--model.dropout", "0.1", "--sample-tokens", "20"),
-    *("--log-interval-steps", "1", "--machine.precision", "fp32", "--machine.compile", "off"),
-    *("--batch-size", "8", "--accumulate", "2", "--budget", f"{STEPS}steps"),
-    *("--eval-interval-steps", "10", "--no-quick-checks"),
+    *(*TINY, "--machine.precision", "fp32", "--accumulate", "2", "--budget", f"{STEPS}steps"),
+    *("--eval-interval-steps", "10", "--sample-tokens", "20"),
 )
 
 PROTECTIONS = (
@@ -110,10 +107,6 @@ def test_at_any_moment_it_leaves_in_time_and_goes_on_exactly(
         exact += same(folder, name, "whole")
     assert exact == count
     record_property("measured", f"{exact} of {count} exact, the slowest left after {slowest:.1f} s")
-
-
-def last_step(run: RunFolder) -> int:
-    return max((record["step"] for record in run.metrics()), default=0)
 
 
 @pytest.fixture(scope="module")

@@ -19,15 +19,12 @@ import bardling
 from bardling.checkpoint import load_checkpoint
 from bardling.run_folder import RunFolder
 from tiny import write_text
-from together import children, is_alive, training, wait_until
+from together import TINY, children, is_alive, last_step, training, wait_until
 
 STEPS = 240
 OPTIONS = (
-    *("--model.n-layer", "1", "--model.n-head", "2", "--model.n-embd", "16"),
-    *("--model.block-size", "16", "--model.dropout", "0.1", "--sample-tokens", "0"),
-    *("--log-interval-steps", "1", "--machine.precision", "fp64", "--machine.compile", "off"),
-    *("--batch-size", "8", "--budget", f"{STEPS}steps"),
-    *("--eval-interval-steps", "40", "--no-quick-checks", "--nproc", "2"),
+    *(*TINY, "--machine.precision", "fp64", "--budget", f"{STEPS}steps", "--sample-tokens", "0"),
+    *("--eval-interval-steps", "40", "--nproc", "2"),
 )
 TIMES = ("seconds", "tokens_per_second")
 
@@ -57,10 +54,6 @@ def folder(tmp_path_factory) -> Path:
 def start(folder: Path, name: str, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
     words = (folder / "sums.txt", "--name", name, "--runs-dir", folder, *OPTIONS)
     return training(*words, *options)
-
-
-def last_step(run: RunFolder) -> int:
-    return max((record["step"] for record in run.metrics()), default=0)
 
 
 def lose_one(folder: Path, name: str, *options: str) -> tuple[int, str, float, list[int]]:

@@ -19,7 +19,7 @@ import torch
 from bardling.checkpoint import load_checkpoint
 from bardling.run_folder import RunFolder
 from tiny import write_text
-from together import ENVIRONMENT, children, wait_until
+from together import ENVIRONMENT, TINY, children, last_step, wait_until
 
 pytestmark = pytest.mark.sweep
 
@@ -29,11 +29,8 @@ FIRST, SECOND = HOSTS
 WIRE = "bardling0"
 STEPS = 200
 OPTIONS = (
-    *("--model.n-layer", "1", "--model.n-head", "2", "--model.n-embd", "16"),
-    *("--model.block-size", "16", "--model.dropout", "0.1", "--sample-tokens", "0"),
-    *("--log-interval-steps", "1", "--machine.precision", "fp32", "--machine.compile", "off"),
-    *("--batch-size", "8", "--budget", f"{STEPS}steps", "--eval-interval-steps", "20"),
-    "--no-quick-checks",
+    *(*TINY, "--machine.precision", "fp32", "--budget", f"{STEPS}steps", "--sample-tokens", "0"),
+    *("--eval-interval-steps", "20"),
 )
 
 
@@ -82,10 +79,6 @@ def torchrun(host: str, folder: Path, name: str) -> subprocess.Popen[str]:
             words, stdout=said, stderr=said, text=True, env=ENVIRONMENT | own,
             start_new_session=True,
         )  # fmt: skip
-
-
-def last_step(run: RunFolder) -> int:
-    return max((record["step"] for record in run.metrics()), default=0)
 
 
 def kill(host: subprocess.Popen[str]) -> None:
