@@ -2,6 +2,7 @@
 
 import pytest
 
+import bardling
 from bardling.errors import UsageError
 from bardling.machine.ranks import joined
 from bardling.machine.seat import Seat, seat
@@ -39,6 +40,12 @@ def test_those_on_one_machine_share_its_cores(monkeypatch):
     assert pick_threads(0) == 1
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "1000")
     assert pick_threads(0) == 1 and pick_threads(5) == 5
+
+
+@pytest.mark.parametrize("processes", [0, -1, 257])
+def test_no_machine_starts_so_many(processes):
+    with pytest.raises(UsageError, match=f"--nproc is {processes}; it must be from 1 to 256"):
+        bardling.launch(["train"], processes=processes)
 
 
 def test_what_is_no_number_is_refused(monkeypatch):

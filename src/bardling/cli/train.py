@@ -65,6 +65,8 @@ def run(argv: Sequence[str]) -> int:
     if arguments.dry_run:
         if resume is not None:
             raise UsageError("--dry-run rehearses a run from its start; leave --resume away")
+        if arguments.nproc != 1:
+            raise UsageError("--dry-run rehearses one process; leave --nproc away")
         with Screen(stderr=True).status("rehearsing", refresh_per_second=4):
             found = bardling.dry_run(
                 config,

@@ -153,7 +153,7 @@ def _is_loss(error: RuntimeError) -> bool:
     """Tell whether an error is that of a connection, and not of this process's own work."""
     if isinstance(error, dist.DistNetworkError | dist.DistStoreError | dist.DistBackendError):
         return True
-    return any(word in str(error) for word in ("gloo", "Connection", "onnection reset", "NCCL"))
+    return any(word in str(error).lower() for word in ("gloo", "nccl", "connection"))
 
 
 def _is_there(store: Store, key: str) -> bool:
