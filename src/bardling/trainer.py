@@ -287,11 +287,13 @@ class Trainer:
         self._let_old_ones_go()
         with self.stop.at_once():
             last, best, best_step = whole_split(self.bench, self.run, self.state, self.watcher.note)
-        result = write_result(
-            self.run,
-            self.state,
-            stopped=stopped,
-            last={"step": self.state.step, **last.to_json()},
-            best={"step": best_step, **best.to_json()},
+        result = self.team.first(  # nobody is done before it is written
+            lambda: write_result(
+                self.run,
+                self.state,
+                stopped=stopped,
+                last={"step": self.state.step, **last.to_json()},
+                best={"step": best_step, **best.to_json()},
+            )
         )
         self.watcher.finished(result, str(self.run.path))

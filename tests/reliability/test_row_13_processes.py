@@ -131,3 +131,20 @@ def test_processes_take_the_rows_of_one_batch_in_order(processes):
     parts = [windows.batch(7, team.rows(13)) for team in seats]
     assert torch.equal(torch.cat([p.inputs for p in parts]), windows.batch(7).inputs)
     assert torch.equal(torch.cat([p.row_keys for p in parts]), windows.batch(7).row_keys)
+
+
+def test_a_budget_in_time_is_the_same_steps_for_all(tmp_path, record_property):
+    """What it buys is measured together, and decided by one."""
+    script = """
+import sys
+import bardling
+from tiny import SETTINGS
+settings = SETTINGS | {"budget": "4s", "eval_interval_steps": 0}
+run = bardling.train(sys.argv[1], name="x", runs_dir=sys.argv[2], **settings)
+print(run.config.total_steps, run.folder.result()["last"]["step"])
+"""
+    said = together(script, write_text(tmp_path), tmp_path)
+    assert [(code, err) for code, _, err in said] == [(0, ""), (0, "")]
+    (mine, other) = (out.split() for _, out, _ in said)
+    assert mine == other and mine[0] == mine[1] and int(mine[0]) > 5
+    record_property("measured", f"a budget of 4 s is {mine[0]} steps for both of two processes")
