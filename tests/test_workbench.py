@@ -51,8 +51,8 @@ def set_up(text: Path, **overrides) -> RunFolder:
 
 
 def snapshot(bench: Workbench) -> dict[str, torch.Tensor]:
-    tensors = dict(bench.model.named_parameters())
-    tensors |= state_tensors(bench.model, bench.learner.optimizers)
+    tensors = dict(bench.learner.model.named_parameters())
+    tensors |= state_tensors(bench.learner.model, bench.learner.optimizers)
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
@@ -133,7 +133,7 @@ def test_measuring_changes_neither_weights_nor_memory_nor_random_numbers(text, q
     costs = bench.costs()
     assert same_bits(snapshot(bench), before)
     assert torch.equal(torch.get_rng_state(), noise)
-    assert all(p.grad is None for p in bench.model.parameters())
+    assert all(p.grad is None for p in bench.learner.model.parameters())
     assert min(costs.step, costs.validated_token, costs.sample, costs.save, costs.whole) > 0.0
     assert run.config().total_steps == 0
 

@@ -71,6 +71,7 @@ _HOME = {
     "sweep": "bardling.experiments.verbs",
     "train": "bardling.api",
     "train_config": "bardling.api",
+    "unpickle": "bardling.interchange.pickled",
 }
 
 __all__ = [*sorted(_HOME), "__version__"]

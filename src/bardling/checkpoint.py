@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from bardling import storage
 from bardling.config import RunConfig
 from bardling.errors import BardlingError, CheckpointError, StorageError, UsageError
+from bardling.machine.shards import part_of, whole
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from bardling.model.room import require_room
@@ -72,18 +73,20 @@ class Checkpoint:
         return model
 
 
-def save_checkpoint(
-    folder: Path,
+def checkpoint_files(
     *,
     model: nn.Module,
     optimizer: Optimizers,
     config: RunConfig,
     tokenizer: Tokenizer,
     state: RunState,
-) -> None:
-    """Write a checkpoint that is either whole or not there, and read it back once."""
-    weights = {name: p.detach() for name, p in model.named_parameters()}
-    files = {
+) -> dict[str, bytes]:
+    """Return the files of a checkpoint, a copy that later steps do not reach.
+
+    Where weights are shared out, all processes have to ask for it.
+    """
+    weights = {name: whole(p.detach()) for name, p in model.named_parameters()}
+    return {
         "model.safetensors": tensor_bytes(weights, metadata={"format": "pt"}),
         "optimizer.safetensors": tensor_bytes(state_tensors(model, optimizer)),
         "config.json": storage.json_bytes(config.to_json()),
@@ -92,8 +95,12 @@ def save_checkpoint(
             {**dataclasses.asdict(state), "optimizer_groups": group_settings(optimizer)}
         ),
     }
+
+
+def write_checkpoint(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a checkpoint that is either whole or not there, and read it back once."""
     storage.publish_folder(folder, files)
-    storage.read_folder(folder)
+    storage.prove_folder(folder)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -241,4 +248,4 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
                 f"this model needs {list(parameter.shape)}"
             )
         with torch.no_grad():
-            parameter.copy_(weights[name])
+            parameter.copy_(part_of(weights[name], parameter))

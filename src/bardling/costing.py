@@ -23,6 +23,7 @@ SAVE_SECONDS = 0.05
 
 def measured_costs(
     learner: Learner,
+    model: GPT,
     settings: TrainingConfig,
     batches: BatchSource,
     validation: Validation,
@@ -31,10 +32,12 @@ def measured_costs(
 ) -> Costs:
     """Return the seconds that things take; all of a team measure together.
 
+    `model` is the learner's with all its weights.
+
     Where steps or evaluations are slow, each is measured for about `limit` seconds only.
     """
     n_bytes = 12 * sum(p.numel() for p in learner.parameters)
-    padding, model = validation.padding, learner.model
+    padding = validation.padding
     during = _token_seconds(model, validation, learner.machine, limit / 2)
     whole = _token_seconds(model, validation, None, limit / 2)
     return Costs(

@@ -1,4 +1,4 @@
-"""Libraries that only some verbs need: they come with an extra, and are asked for when needed."""
+"""Libraries that are loaded when they are needed: some come with an extra, some take long."""
 
 from importlib import import_module
 from typing import Any
@@ -16,3 +16,8 @@ def optional(module: str, extra: str, purpose: str) -> Any:
     except ImportError as error:
         library = module.partition(".")[0]
         raise UsageError(f"{purpose} needs {library}: pip install 'bardling[{extra}]'") from error
+
+
+def when_needed(module: str) -> Any:
+    """Return a module that is always installed and takes long to load."""
+    return import_module(module)

@@ -18,7 +18,7 @@ def whole_split(
 
     Where the best step's checkpoint cannot be read, `note` is told and the last stands for it.
     """
-    last = bench.validation.whole(bench.model)
+    last = bench.validation.whole(bench.model())
     if state.best_step == state.step:
         return last, last, state.step
     checkpoint = None

@@ -47,7 +47,7 @@ def start_run(
 
     def begin() -> None:
         part = -(-require_rows(config, team) // config.training.accumulate)
-        require_memory(config, batch_size=part)
+        require_memory(config, batch_size=part, team=team)
         prepared = prepare(config.data, data_dir=data_dir, note=watcher.note)
         held.enter_context(storage.only_writer(run.path))
         set_up(config, prepared, run)
@@ -84,7 +84,7 @@ def resume_run(
             _mend(run, newest, watcher)
         config = run.config()
         part = -(-require_rows(config, team) // config.training.accumulate)
-        require_memory(config, batch_size=part)
+        require_memory(config, batch_size=part, team=team)
         return None if newest is None else newest.state.step
 
     with ExitStack() as held:
@@ -179,14 +179,17 @@ def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
             storage.write_json(run.config_path, resolved.to_json())
 
 
-def require_memory(config: RunConfig, *, batch_size: int) -> None:
+def require_memory(config: RunConfig, *, batch_size: int, team: Team = ALONE) -> None:
     """Refuse a model that cannot be trained here, before anything is allocated.
 
     `batch_size` is the sequences of one accumulated part.
     """
     kept = kept_states(config.optimizer)
-    steps = training_memory(config.model, batch_size=batch_size, **kept).total
-    needed = steps + fixed_memory(config.model)
+    steps = training_memory(config.model, batch_size=batch_size, **kept)
+    needed = steps.total + fixed_memory(config.model)
+    if config.machine.parallel == "fsdp" and team.size > 1:
+        shared = steps.weights + steps.gradients + steps.optimizer
+        needed += steps.weights - shared * (team.size - 1) // team.size  # whole to validate
     there = physical_bytes()
     if needed > there:
         raise ConfigError(

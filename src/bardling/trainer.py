@@ -1,6 +1,7 @@
 """The trainer: one run, from where its folder says it stands to its end.
 
-It decides when to log, validate, sample and save. The steps themselves are taken by
+It decides when to log, validate, sample and save; how a checkpoint reaches the disk meanwhile is
+left to saving.py. The steps themselves are taken by
 training/loop.py, which knows nothing of that; how a run's folder comes about, and what is done
 before a run can go on, is left to run.py; what lies on the bench before the first step (model,
 optimizer, machine, tokens) is put there by workbench.py.
@@ -13,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from shlex import quote
 
-from bardling.checkpoint import Checkpoint, prune_checkpoints, save_checkpoint
+from bardling.checkpoint import Checkpoint
 from bardling.config import RunConfig
 from bardling.data.batches import Ahead
 from bardling.divergence import go_back
@@ -26,6 +27,7 @@ from bardling.outcome import whole_split, write_result
 from bardling.pacing import Pace
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
+from bardling.saving import Saver
 from bardling.telling import Telling
 from bardling.training.config import TrainingConfig, seconds_of_budget
 from bardling.training.loop import take_steps
@@ -69,7 +71,7 @@ class Trainer:
         self.state = RunState(conditions=conditions)
         if checkpoint is not None:
             self.state = replace(checkpoint.state, conditions=conditions)
-        self.saved_step = -1 if checkpoint is None else self.state.step
+        self.saver = Saver(run, watcher.note, -1 if checkpoint is None else self.state.step)
 
     @property
     def settings(self) -> TrainingConfig:
@@ -87,7 +89,7 @@ class Trainer:
         Raises `Interrupted` after a stop signal, with everything saved, and `TrainingDiverged`
         when the loss stays not finite.
         """
-        with self.stop, self.bench.machine.exactly():
+        with self.stop, self.bench.machine.exactly(), self.saver:
             try:
                 self._prepare()
                 if self._validation_pending():
@@ -136,6 +138,7 @@ class Trainer:
                 self._tell()
                 return "budget"
             self._count(taken)
+            self.saver.look()
             if self._validation_due(self.state.step):
                 self._validate()
                 self._save()
@@ -149,8 +152,9 @@ class Trainer:
 
     def _go_back(self, error: TrainingDiverged) -> None:
         """Go on from the last good checkpoint at a lower rate, where that is allowed."""
+        self._settle()
         self.state = go_back(self.bench, self.run, self.state, error)
-        self.saved_step = self.state.step
+        self.saver.saved_step = self.state.step
         step, factor = self.state.step, self.state.lr_factor
         self.watcher.note(f"{error}. Back to step {step}, and on at {factor:g} of the rate")
 
@@ -203,8 +207,9 @@ class Trainer:
 
     def _leave(self, signal_number: int) -> None:
         """Save what is not saved and end, as the signal asked."""
-        if self.state.step and self.saved_step < self.state.step:
+        if self.state.step and self.saver.saved_step < self.state.step:
             self._save()
+        self._settle()
         raise Interrupted(self._farewell(), signal_number)
 
     def _farewell(self) -> str:
@@ -242,9 +247,10 @@ class Trainer:
         self._tell()
         bench = self.bench
         with self.stop.at_once():
-            train, val = bench.validation.during_run(bench.model)
+            model = bench.model()
+            train, val = bench.validation.during_run(model)
             sample = sample_text(
-                bench.model,
+                model,
                 bench.tokenizer,
                 n_tokens=self.settings.sample_tokens,
                 seed=self.settings.seed,
@@ -259,32 +265,16 @@ class Trainer:
     def _save(self) -> None:
         """Write a checkpoint of this step where there is none, then let old ones go."""
         self._tell()
-        if not self.bench.is_finite:
-            self.watcher.note(f"step {self.state.step} is not saved: its weights are not finite")
-            return
-        if self.saved_step < self.state.step and self.run.writes:
-            save_checkpoint(
-                self.run.checkpoint_path(self.state.step),
-                model=self.bench.model,
-                optimizer=self.bench.learner.optimizers,
-                config=self.config,
-                tokenizer=self.bench.tokenizer,
-                state=self.state,
-            )
-        self.saved_step = self.state.step
-        self._let_old_ones_go()
+        self.saver.save(self.bench, self.state)
 
-    def _let_old_ones_go(self) -> None:
-        """Remove checkpoints that are not to be kept, also those that a kill has left."""
-        if not self.run.writes:
-            return
-        newest = self.run.steps()[-self.settings.keep_last :]
-        kept = {0, self.state.best_step, *self.settings.keep_at, *newest}
-        prune_checkpoints(self.run, kept, self.watcher.note)
+    def _settle(self) -> None:
+        """Wait until what was saved is on the disk, for all who are to read it or to leave."""
+        self.team.first(self.saver.settle)
 
     def _finish(self, stopped: str) -> None:
         """Measure the last and the best step on the whole split and write the outcome."""
-        self._let_old_ones_go()
+        self._settle()
+        self.saver.let_go(self.state, self.settings)
         with self.stop.at_once():
             last, best, best_step = whole_split(self.bench, self.run, self.state, self.watcher.note)
         result = self.team.first(  # nobody is done before it is written

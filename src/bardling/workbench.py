@@ -25,6 +25,7 @@ from bardling.machine.config import MachineConfig
 from bardling.machine.machine import Machine, choose_machine
 from bardling.machine.memory import keep_freed_memory, ran_out
 from bardling.machine.precision import loss_scale
+from bardling.machine.shards import here, share_out, sharing, whole
 from bardling.machine.team import ALONE, Team
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
@@ -75,20 +76,29 @@ class Workbench:
             train_seconds=self._expected_seconds(),
             before=self.before,
             obstacle=partial(obstacle, self.config.model),
-            team=team,
+            team=sharing(team) if self.config.machine.parallel == "fsdp" else team,
         )
         self.machine: Machine = with_kernels(machine)
         self.plain = self.learner = self._learner(checkpoint)
 
-    @property
     def model(self) -> GPT:
-        """The model as it is; the compiled form shares its weights."""
-        return self.learner.model
+        """Return the model with all its weights; the compiled form shares them.
+
+        Where they are shared out, this is a copy, and all processes have to ask for it.
+        """
+        model = self.learner.model
+        if not self.machine.team.sharing:
+            return model
+        gathered = GPT(self.config.model).to(self.machine.device, self.machine.dtype)
+        weights = {name: whole(p.detach()) for name, p in model.named_parameters()}
+        load_weights(gathered, weights, self.run.name)
+        return gathered
 
     @property
     def is_finite(self) -> bool:
-        """Whether all weights are finite numbers."""
-        return all(bool(parameter.isfinite().all()) for parameter in self.learner.parameters)
+        """Whether all weights are finite numbers, everywhere."""
+        bad = not all(bool(here(p).isfinite().all()) for p in self.learner.parameters)
+        return not self.machine.team.most(bad)
 
     @cached_property
     def validation(self) -> Validation:
@@ -173,7 +183,7 @@ class Workbench:
 
     def quick_checks(self) -> list[Finding]:
         """Look for common faults, at the price of a few forward passes."""
-        return quick_checks(self.model, self.tokenizer, self.windows, self.val)
+        return quick_checks(self.model(), self.tokenizer, self.windows, self.val)
 
     def _first_plan(self, pace: Pace, costs: Costs) -> dict[str, int]:
         plan, interval = pace.first_plan(
@@ -203,7 +213,7 @@ class Workbench:
         """
         batches, validation = self.windows.batch, self._validation(1)
         return measured_costs(
-            self.learner, self.settings, batches, validation, self.tokenizer, limit
+            self.learner, self.model(), self.settings, batches, validation, self.tokenizer, limit
         )
 
     def facts(self, name: str, start_step: int) -> RunFacts:
@@ -216,7 +226,7 @@ class Workbench:
             train_tokens=len(self.train),
             val_tokens=len(self.val),
             vocab_size=self.tokenizer.vocab_size,
-            parameters=sum(p.numel() for p in self.model.parameters()),
+            parameters=sum(p.numel() for p in self.learner.parameters),
             decayed=sum(p.numel() for p in decayed),
             start_step=start_step,
             total_steps=self.config.total_steps,
@@ -252,6 +262,8 @@ class Workbench:
         """Build the model and its optimizer, at their beginning or as a checkpoint had them."""
         model = GPT(self.config.model, seed=self.settings.seed)
         model = model.to(self.machine.device, self.machine.dtype)
+        if self.machine.team.sharing:
+            share_out(model, model.blocks)
         learner = build_learner(model, self.config.optimizer, self.machine, pretraining_loss)
         if checkpoint is None:
             return learner

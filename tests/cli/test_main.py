@@ -44,7 +44,7 @@ def test_unknown_verb_names_the_nearest(cli):
     assert done.err == (
         "bardling: 'trian' is no verb of bardling, did you mean 'train'?; "
         "there are train, generate, evaluate, data, tokenizer, check, ladder, sweep, scale, "
-        "probe, presets, report, runs, bench, doctor\n"
+        "probe, unpickle, presets, report, runs, bench, doctor\n"
     )
 
 

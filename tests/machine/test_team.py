@@ -36,3 +36,8 @@ def test_a_number_is_its_own_total(value):
 
 def test_it_decides_by_itself():
     assert ALONE.most(3) == 3 and ALONE.first(lambda: {"a": None}) == {"a": None}
+
+
+def test_its_tensors_are_their_own_sum():
+    tensor = torch.arange(3.0)
+    assert ALONE.added(tensor) is tensor and torch.equal(tensor, torch.arange(3.0))

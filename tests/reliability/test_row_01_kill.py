@@ -17,6 +17,7 @@ from faults import Entry, Log, at, killed, telling, torn, watched
 from nursery import RUN, STEPS, begin, go_on, new_folder, nursery, remains, strays
 from promises import Protection
 
+from bardling import saving
 from bardling.run_folder import RunFolder
 
 PROTECTIONS = (
@@ -72,14 +73,20 @@ def end_of(folder: Path) -> dict:
     return remains(folder)
 
 
-def kill_at_operations(undisturbed, parent: Path, numbers: Iterable[int]) -> str:
+def begin_beside(folder: Path, make_watch=None):
+    """Train with checkpoints that a thread writes, as large ones are."""
+    saving.AT_ONCE_BYTES = 0
+    return begin(folder, make_watch)
+
+
+def kill_at_operations(undisturbed, parent: Path, numbers: Iterable[int], job=begin) -> str:
     entries, whole = undisturbed
     ways = [partial(at, number, killed) for number in numbers]
     torn_too = [number for number in numbers if entries[number].name in WRITING]
     ways += [partial(at, number, torn, killed) for number in torn_too]
     for number, way in enumerate(ways):
-        folder = new_folder(parent, f"at-{number}")
-        assert nursery().try_to(begin, folder, way).signal == signal.SIGKILL
+        folder = new_folder(parent, f"{job.__name__}-{number}")
+        assert nursery().try_to(job, folder, way).signal == signal.SIGKILL
         assert end_of(folder) == whole, way
     return f"{len(ways)} of {len(ways)} moments in {len(entries)} operations"
 
@@ -144,6 +151,11 @@ def test_killed_at_an_operation(undisturbed, tmp_path):
     kill_at_operations(undisturbed, tmp_path, telling(undisturbed[0]))
 
 
+def test_killed_while_a_thread_writes(undisturbed, tmp_path):
+    """The order of operations is then not the same every time, but their number is."""
+    kill_at_operations(undisturbed, tmp_path, telling(undisturbed[0])[::2], begin_beside)
+
+
 def test_killed_at_a_random_moment(tmp_path):
     kill_at_random(tmp_path, 4)
 
@@ -160,7 +172,10 @@ def test_killed_over_and_over_again(undisturbed, tmp_path):
 def test_killed_at_every_operation_and_at_fifty_random_moments(
     undisturbed, tmp_path, record_property
 ):
-    measured = [kill_at_operations(undisturbed, tmp_path, range(len(undisturbed[0])))]
+    numbers = range(len(undisturbed[0]))
+    measured = [kill_at_operations(undisturbed, tmp_path, numbers)]
+    beside = kill_at_operations(undisturbed, tmp_path, numbers[::3], begin_beside)
+    measured.append(f"{beside} while a thread writes")
     measured.append(kill_while_it_mends(undisturbed, tmp_path, 1))
     measured.append(kill_at_random(tmp_path, 50))
     runs = [new_folder(tmp_path, f"again-{seed}") for seed in range(10)]

@@ -66,7 +66,8 @@ class Weighs(Listener):
 
     def stepped(self, result, tokens_per_second):
         super().stepped(result, tokens_per_second)
-        self.weights.append([p.detach().clone() for p in self.trainer.bench.model.parameters()])
+        model = self.trainer.bench.learner.model
+        self.weights.append([p.detach().clone() for p in model.parameters()])
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ applied = []
 def count(self, taken):
     applied.append(taken.result.applied)
     whole(self, taken)
-    weights.append(sum(p.double().sum().item() for p in self.bench.model.parameters()))
+    weights.append(sum(p.double().sum().item() for p in self.bench.learner.model.parameters()))
 
 weights = []
 trainer.Trainer._count = count

@@ -141,6 +141,26 @@ def test_two_processes_end_together_and_go_on_exactly(folder, pair, who, record_
     record_property("measured", f"two processes, {who} asked: left after {took:.1f} s, exact")
 
 
+@pytest.mark.parametrize("asked", [0, 1])
+def test_two_processes_leave_while_one_prepares_the_text(folder, asked, record_property):
+    """Process 0 works, the other waits; either may be the one that hears of a stop."""
+    name = f"preparing-{asked}"
+    words = ("stories", "--max-tokens", "30000000", "--name", name, "--runs-dir", folder, *OPTIONS)
+    with training(*words, "--nproc", "2") as child:
+        wait_until(lambda: len(children(child.pid)) == 2, child)
+        both, run = children(child.pid), RunFolder(folder / name)
+        wait_until(lambda: run.tokens_path.is_dir(), child)
+        os.kill(both[asked], signal.SIGTERM)
+        began = time.monotonic()
+        _, err = child.communicate(timeout=60)
+    took = time.monotonic() - began
+    assert child.returncode == 143, err
+    assert err.count("\n") <= 1 and "Traceback" not in err
+    assert took < SECONDS and not any(map(is_alive, both))
+    assert not run.config_path.exists()
+    record_property("measured", f"while the text is prepared: left after {took:.1f} s")
+
+
 @pytest.mark.parametrize("number", CODES)
 def test_in_company_the_same_stop_twice_is_one_and_a_later_one_insists(number, monkeypatch):
     """Ctrl-C reaches every process, and the launcher sends it on."""

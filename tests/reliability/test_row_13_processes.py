@@ -28,6 +28,10 @@ ways = {{
     "muon": {{"optimizer": "muon"}},
     "parts": {{"accumulate": 2, "dropout": 0.2}},
     "many": {{"accumulate": 4, "dropout": 0.2, "optimizer": "muon", "batch_size": 9}},
+    "shared": {{"parallel": "fsdp", "tie_embeddings": True, "accumulate": 1, "dropout": 0.2}},
+    "shared-many": {{
+        "parallel": "fsdp", "accumulate": 4, "dropout": 0.2, "optimizer": "muon", "batch_size": 9,
+    }},
 }}
 settings = SETTINGS | {{"budget": "{STEPS}steps", "eval_interval_steps": 10, "lr": 3e-3}}
 for name, way in ways.items():
@@ -37,7 +41,25 @@ for name, way in ways.items():
             **(settings | way | {{"precision": precision}}),
         )
 """
-WAYS = ("adamw", "muon", "parts", "many")
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+import bardling
+from tiny import SETTINGS, Listener
+settings = SETTINGS | {"parallel": "fsdp", "precision": "fp64", "optimizer": "muon"}
+class Stopper(Listener):
+    def stepped(self, result, tokens_per_second):
+        if result.step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+bardling.train(sys.argv[1], name="whole", runs_dir=sys.argv[2], **settings)
+try:
+    bardling.train(
+        sys.argv[1], name="stopped", runs_dir=sys.argv[2], watcher=Stopper(), **settings
+    )
+except bardling.errors.Interrupted:
+    bardling.train(sys.argv[1], resume=Path(sys.argv[2]) / "stopped", **settings)
+"""
+WAYS = ("adamw", "muon", "parts", "many", "shared", "shared-many")
 
 PROTECTIONS = (
     Protection(
@@ -51,6 +73,24 @@ PROTECTIONS = (
         line="shared.register_comm_hook(None, _added_up)",
         broken="pass",
         test="test_in_float64_the_weights_are_those_of_one_process",
+    ),
+    Protection(
+        file="training/optimizers.py",
+        line="in sorted(optimizers.owners[parameter].state.get(parameter, {}).items())",
+        broken="in optimizers.owners[parameter].state.get(parameter, {}).items()",
+        test="test_sharers_that_stopped_go_on_to_the_same_bits",
+    ),
+    Protection(
+        file="machine/shards.py",
+        line="layer.set_gradient_divide_factor(1.0)",
+        broken="layer.set_gradient_divide_factor(2.0)",
+        test="test_in_float64_the_weights_are_those_of_one_process[shared]",
+    ),
+    Protection(
+        file="machine/shards.py",
+        line="layer.set_requires_gradient_sync(True, recurse=False)",
+        broken="pass",
+        test="test_in_float64_the_weights_are_those_of_one_process[shared-many]",
     ),
 )
 
@@ -79,8 +119,11 @@ def test_in_float64_the_weights_are_those_of_one_process(folder, way, record_pro
         for name, w in one.weights.items()
     )
     assert far <= 1e-10
-    if way == "many":
-        record_property("measured", f"float64, Muon, dropout, 4 parts: {far:.0e} of the weights")
+    if way in ("many", "shared-many"):
+        how = "ddp" if way == "many" else "fsdp"
+        record_property(
+            "measured", f"float64, Muon, dropout, 4 parts, {how}: {far:.0e} of the weights"
+        )
 
 
 @pytest.mark.parametrize(("way", "limit"), [("adamw", 1e-6), ("muon", 1e-2)])
@@ -117,6 +160,19 @@ def test_what_one_process_writes_the_other_does_not_write_again(folder):
     for run in both(folder, "adamw-fp64"):
         steps = [json.loads(line)["step"] for line in run.metrics_path.read_text().splitlines()]
         assert steps == list(range(STEPS + 1))
+
+
+def test_sharers_that_stopped_go_on_to_the_same_bits(tmp_path):
+    """Whatever order a file is read in: each tensor is gathered by all of them together."""
+    said = together(STOPPED, write_text(tmp_path), tmp_path)
+    assert [(code, err) for code, _, err in said] == [(0, ""), (0, "")]
+    whole, stopped = (
+        load_checkpoint(RunFolder(tmp_path / name).checkpoint_path(12))
+        for name in ("whole", "stopped")
+    )
+    for mine, other in ((stopped.weights, whole.weights), (stopped.optimizer, whole.optimizer)):
+        assert mine.keys() == other.keys()
+        assert all(torch.equal(tensor, other[name]) for name, tensor in mine.items())
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 8])

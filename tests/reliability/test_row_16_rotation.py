@@ -24,8 +24,8 @@ from bardling.training.state import RunState
 
 PROTECTIONS = (
     Protection(
-        file="trainer.py",
-        line="kept = {0, self.state.best_step, ",
+        file="saving.py",
+        line="kept = {0, state.best_step, ",
         broken="kept = {0, ",
         test="test_at_every_operation_there_is_enough",
     ),
@@ -37,8 +37,8 @@ PROTECTIONS = (
     ),
     Protection(
         file="checkpoint.py",
-        line="    storage.publish_folder(folder, files)\n    storage.read_folder(folder",
-        broken="    storage.publish_folder(folder, files)\n    str(folder",
+        line="    storage.prove_folder(folder)",
+        broken="    str(folder)",
         test="test_what_does_not_read_back_lets_nothing_go",
     ),
     Protection(

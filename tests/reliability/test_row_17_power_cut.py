@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ from faults import (
 from nursery import RUN, STEPS, begin, go_on, new_folder, nursery, remains, surroundings
 from promises import Protection
 
-import bardling.trainer
+from bardling import saving
 from bardling.checkpoint import load_checkpoint, load_newest
 from bardling.run_folder import RunFolder
 
@@ -68,13 +68,13 @@ N_FILES = 6  # of a checkpoint, and its manifest
 
 def logged(folder: Path) -> list[Entry]:
     """Return all operations of a run, with a mark wherever a checkpoint has been saved."""
-    log, save = Log(folder), bardling.trainer.save_checkpoint
+    log, save = Log(folder), saving.write_checkpoint
 
-    def marked(path: Path, **given) -> None:
-        save(path, **given)
+    def marked(path: Path, files: Mapping[str, bytes]) -> None:
+        save(path, files)
         log.mark("saved", path.name)
 
-    bardling.trainer.save_checkpoint = marked
+    saving.write_checkpoint = marked
     with watched(log):
         begin(folder)
     return log.entries

@@ -103,8 +103,8 @@ PROTECTIONS = (
     ),
     Protection(
         file="storage/folders.py",
-        line="limit_bytes=min(n_bytes, limit_bytes)",
-        broken="limit_bytes=n_bytes",
+        line="limit_bytes=min(entry[0], limit_bytes)",
+        broken="limit_bytes=entry[0]",
         test="test_what_has_no_room_or_no_meaning_is_refused_at_once",
     ),
 )

@@ -56,9 +56,9 @@ PROTECTIONS = (
         test="test_a_run_holds_no_more_at_its_end_than_after_its_warm_up[200-40]",
     ),
     Protection(
-        file="trainer.py",
-        line="newest = self.run.steps()[-self.settings.keep_last :]",
-        broken="newest = self.run.steps()",
+        file="saving.py",
+        line="newest = self._run.steps()[-settings.keep_last :]",
+        broken="newest = self._run.steps()",
         test="test_a_run_holds_no_more_at_its_end_than_after_its_warm_up[200-40]",
     ),
 )

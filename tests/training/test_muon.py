@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from bardling.training.muon import StackedMuon, orthogonalised
+from bardling.machine.team import Alone
+from bardling.training.muon import StackedMuon, _part, orthogonalised
 
 SHAPES = ((16, 16), (16, 16), (44, 16), (16, 44), (44, 16), (8, 3))
 GENERATOR = torch.Generator().manual_seed(0)
@@ -51,3 +52,53 @@ def test_nothing_moves_without_gradients():
     parameter = torch.nn.Parameter(torch.ones(3, 3))
     StackedMuon([parameter], lr=1.0).step()
     assert torch.equal(parameter, torch.ones(3, 3))
+
+
+class Member(Alone):
+    """One of several who hears what the others have made, and keeps what it has made itself."""
+
+    def __init__(self, rank: int, size: int, others: torch.Tensor | float = 0.0) -> None:
+        self.rank, self.size, self.others = rank, size, others
+
+    def rows(self, batch_size):
+        return range(batch_size * self.rank // self.size, batch_size * (self.rank + 1) // self.size)
+
+    def added(self, tensor):
+        self.made = tensor.clone()
+        return tensor + self.others
+
+
+def stepped(start, grads, team):
+    parameters = [torch.nn.Parameter(g.clone()) for g in start]
+    for parameter, gradient in zip(parameters, grads, strict=True):
+        parameter.grad = gradient.clone()
+    optimizer = StackedMuon(parameters, lr=0.02)
+    optimizer.team = team
+    optimizer.step()
+    return [parameter.detach() for parameter in parameters]
+
+
+def test_a_part_of_a_stack_is_rounded_as_the_whole_is():
+    def way(stack):
+        return orthogonalised(stack, coefficients=(3.4445, -4.7750, 2.0315), steps=5, eps=1e-7)
+
+    for count in (1, 2, 3, 4):
+        for _ in range(300):
+            stack = torch.randn(count, 16, 48, generator=GENERATOR)
+            whole = way(stack)
+            for place in range(count):
+                alone = _part(stack, range(place, place + 1), way)
+                assert torch.equal(alone, whole[place : place + 1])
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_members_of_a_team_make_a_part_each_and_come_to_the_same(size):
+    start, grads = gradients(), gradients()
+    alone = stepped(start, grads, Alone())
+    team = [Member(rank, size) for rank in range(size)]
+    for member in team:
+        stepped(start, grads, member)
+    made = torch.stack([member.made for member in team])
+    assert (made != 0).sum(0).max() == 1  # nothing twice
+    together = stepped(start, grads, Member(0, size, made[1:].sum(0)))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))

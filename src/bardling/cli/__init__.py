@@ -31,6 +31,7 @@ VERBS = {
     "sweep": ("bardling.cli.sweep", "train with any settings over any values, and compare"),
     "scale": ("bardling.cli.scale", "train sizes on budgets, and fit the law of their losses"),
     "probe": ("bardling.cli.probe", "look inside a model: words, attention, what comes next"),
+    "unpickle": ("bardling.cli.unpickle", "take weights out of a .pt file of someone you trust"),
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
     "report": ("bardling.cli.report", "compare a run with counting and the floor; write its page"),
     "runs": ("bardling.cli.runs", "show the runs made so far"),

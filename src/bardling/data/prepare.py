@@ -31,6 +31,7 @@ from bardling.data.token_folder import (
 )
 from bardling.data.tokens import Ids, stretches, up_to
 from bardling.errors import TokenizerError, UsageError
+from bardling.machine.seat import seat
 from bardling.machine.threads import pick_threads
 from bardling.text.lots import Text, chunks
 from bardling.text.tokenizer import Tokenizer
@@ -85,7 +86,7 @@ class FromText(Prepared):
             _wanted(self.documents[split], most, self.tokenizer),
             self.tokenizer,
             unknown=self.config.unknown,
-            threads=pick_threads(0),
+            threads=pick_threads(0) * seat().local_size,  # the others wait meanwhile
             processes=self.processes,
             most=most,
         )

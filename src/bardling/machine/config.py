@@ -13,6 +13,7 @@ from bardling.fields import check_fields
 DeviceWish = Literal["auto", "cuda", "mps", "cpu"]
 PrecisionWish = Literal["auto", "bf16", "fp16", "fp32", "fp64"]
 CompileWish = Literal["auto", "on", "off", "graphs", "autotune"]
+ParallelWish = Literal["ddp", "fsdp"]
 KernelsWish = Literal["auto", "native", "plain"]
 MOST_THREADS = 1024
 
@@ -35,6 +36,8 @@ class MachineConfig:
     """Kernels between products on a processor: native ones in C++ where they can be compiled."""
     threads: int = 0
     """Processor threads; 0 takes one for each core."""
+    parallel: ParallelWish = "ddp"
+    """Of several processes each has all weights (ddp), or a part (fsdp), for large models."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -103,6 +103,8 @@ def choose_machine(
         config = _as_before(config, before)
     device = pick_device(config.device)
     precision = pick_precision(config.precision, device)
+    if team.sharing:
+        config, obstacle = _for_sharers(config, precision), None
     kernels, why = _pick_kernels(config, device, precision, obstacle)
     compiled, reason = False, "the native kernels are faster"
     if kernels == "plain":
@@ -116,6 +118,21 @@ def choose_machine(
         threads=pick_threads(config.threads),
         team=team,
     )
+
+
+def _for_sharers(config: MachineConfig, precision: str) -> MachineConfig:
+    """Return what goes with weights that are shared out; refuse what does not."""
+    asked = {
+        "kernels native": config.kernels == "native",
+        f"compile {config.compile}": config.compile not in ("auto", "off"),
+        "precision fp16": precision == "fp16",
+    }
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise UsageError(
+                f"with --machine.parallel fsdp there is no {name}: leave one of the two away"
+            )
+    return replace(config, kernels="plain", compile="off")
 
 
 def _pick_kernels(

@@ -6,6 +6,8 @@ as a pickle.
 """
 
 import json
+import signal
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,12 +25,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bardling.errors import BardlingError, TeamLost, UsageError
 from bardling.machine.seat import Seat, seat
+from bardling.machine.stop import Terminated
 from bardling.machine.team import ALONE, Json, Loss, Number, Team
 
 SILENCE = timedelta(minutes=10)
 """How long one process waits for the others in the midst of a step."""
-LOOK = timedelta(seconds=30)
-"""How long it waits for what may take any time, before it looks whether the others are there."""
+SHORTEST, LONGEST = 0.0005, 0.1
+"""Seconds between two looks for what may take any time; signals are heard in between."""
 
 
 _JOININGS = count()
@@ -37,9 +40,12 @@ _JOININGS = count()
 class Ranks:
     """One of several processes that share a global batch."""
 
-    def __init__(self, where: Seat, store: Store) -> None:
+    sharing = False
+
+    def __init__(self, where: Seat, store: Store, works: Iterator[int] | None = None) -> None:
         self.rank, self.size = where.rank, where.size
-        self._store, self._works = store, count()
+        self.seat, self.store = where, store
+        self.works = count() if works is None else works
 
     def rows(self, batch_size: int) -> range:
         """Return this process's rows; their numbers differ by one at most."""
@@ -64,19 +70,26 @@ class Ranks:
         """Return the sum of a number over all processes, of integers exactly up to 2^53."""
         return type(value)(_reduced(value, dist.ReduceOp.SUM))
 
+    def added(self, tensor: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes, in its place."""
+        dist.all_reduce(tensor)
+        return tensor
+
     def most(self, value: int) -> int:
         """Return the largest of all processes' numbers."""
         return int(_reduced(value, dist.ReduceOp.MAX))
 
     def first(self, work: Callable[[], Json]) -> Json:
         """Let number 0 do some work, however long that takes, and tell all what it came to."""
-        key = f"work-{next(self._works)}"
+        key = f"work-{next(self.works)}"
         if self.rank == 0:
             return self._told(key, work)
         with lost_members_told():
-            while not _is_there(self._store, key):
-                pass
-            said = json.loads(self._store.get(key))
+            pause = SHORTEST
+            while not self.store.check([key]):
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST)
+            said = json.loads(self.store.get(key))
         if "error" in said:
             raise Followed(said["error"], said["code"])
         return said["done"]
@@ -85,11 +98,22 @@ class Ranks:
         try:
             done = work()
         except BaseException as error:
-            code = error.exit_code if isinstance(error, BardlingError) else 1
-            self._store.set(key, json.dumps({"error": str(error), "code": code}))
+            self.store.set(key, json.dumps({"error": str(error), "code": _exit_code(error)}))
             raise
-        self._store.set(key, json.dumps({"done": done}))
+        self.store.set(key, json.dumps({"done": done}))
         return done
+
+
+def _exit_code(error: BaseException) -> int:
+    """Return the code that the command ends with after an error."""
+    match error:
+        case BardlingError():
+            return error.exit_code
+        case Terminated():
+            return 128 + signal.SIGTERM
+        case KeyboardInterrupt():
+            return 128 + signal.SIGINT
+    return 1
 
 
 class Followed(BardlingError):
@@ -154,17 +178,6 @@ def _is_loss(error: RuntimeError) -> bool:
     if isinstance(error, dist.DistNetworkError | dist.DistStoreError | dist.DistBackendError):
         return True
     return any(word in str(error).lower() for word in ("gloo", "nccl", "connection"))
-
-
-def _is_there(store: Store, key: str) -> bool:
-    """Wait for a while; a broken connection raises, and only that."""
-    try:
-        store.wait([key], LOOK)
-    except dist.DistStoreError as error:
-        if "timeout" not in str(error).lower():
-            raise
-        return False
-    return True
 
 
 def _reduced(value: int | float, how: dist.ReduceOp.RedOpType) -> float:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from torch import Tensor
+
 Json = TypeVar("Json")
 Number = TypeVar("Number", int, float)
 Loss = Callable[..., Any]
@@ -29,6 +31,11 @@ class Team(Protocol):
         """How many processes there are."""
         ...
 
+    @property
+    def sharing(self) -> bool:
+        """Whether each process keeps a part of the weights only."""
+        ...
+
     def rows(self, batch_size: int) -> range:
         """Return this process's rows of the global batch."""
         ...
@@ -43,6 +50,10 @@ class Team(Protocol):
 
     def total(self, value: Number) -> Number:
         """Return the sum of a number over the team."""
+        ...
+
+    def added(self, tensor: Tensor) -> Tensor:
+        """Return the sum of a tensor over the team, in its place."""
         ...
 
     def most(self, value: int) -> int:
@@ -62,6 +73,7 @@ class Alone:
 
     rank = 0
     size = 1
+    sharing = False
 
     def rows(self, batch_size: int) -> range:
         """Return all rows."""
@@ -78,6 +90,10 @@ class Alone:
     def total(self, value: Number) -> Number:
         """Return the number itself."""
         return value
+
+    def added(self, tensor: Tensor) -> Tensor:
+        """Return the tensor itself."""
+        return tensor
 
     def most(self, value: int) -> int:
         """Return the number itself."""

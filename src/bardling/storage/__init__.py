@@ -26,6 +26,7 @@ from bardling.storage.files import (
 from bardling.storage.folders import (
     MANIFEST,
     is_published,
+    prove_folder,
     publish_folder,
     read_folder,
     remove_folder,
@@ -51,6 +52,7 @@ __all__ = [
     "open_file",
     "parse_json",
     "parse_json_text",
+    "prove_folder",
     "publish_folder",
     "read_bytes",
     "read_folder",

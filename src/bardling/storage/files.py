@@ -20,11 +20,21 @@ from bardling.storage.strict_json import Json, json_bytes, parse_json
 
 DEFAULT_LIMIT = 8 * 2**30  # guards against accidents; no text or weights of ours are larger
 JSON_LIMIT = 16 * 2**20
+_PIECE_BYTES = 2**22
 
 
 def sha256(data: bytes) -> str:
     """Return the sha256 of `data` in hexadecimal."""
     return _sha256(data).hexdigest()
+
+
+def sha256_in_pieces(file: BinaryIO) -> tuple[int, str]:
+    """Return how many bytes are left in a file, and their sha256."""
+    digest, n_bytes = _sha256(), 0
+    while piece := file.read(_PIECE_BYTES):
+        digest.update(piece)
+        n_bytes += len(piece)
+    return n_bytes, digest.hexdigest()
 
 
 def exists(path: Path) -> bool:

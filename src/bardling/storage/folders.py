@@ -17,9 +17,11 @@ from bardling.storage import disk
 from bardling.storage.files import (
     DEFAULT_LIMIT,
     make_folders,
+    open_file,
     read_bytes,
     read_json,
     sha256,
+    sha256_in_pieces,
 )
 from bardling.storage.strict_json import Json, json_bytes
 
@@ -28,6 +30,8 @@ _LEFTOVER = re.compile(r"\..+\.tmp-([1-9][0-9]{0,8})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_LIMITS: Mapping[str, int] = {}
 _MANIFEST_BYTES = 2**20
+Entry = tuple[int, str]
+"""What a manifest says of a file: its size in bytes, and its sha256."""
 _NAME = 100  # characters; a file system may allow no more than 255 bytes
 
 
@@ -72,6 +76,22 @@ def read_folder(folder: Path, *, limits: Mapping[str, int] = _NO_LIMITS) -> dict
     have that of `read_bytes`. Raises StorageError that names the file at the first deviation:
     something missing, too much, of another size or of another hash.
     """
+    return {
+        name: _read_entry(folder / name, entry, limit_bytes=limits.get(name, DEFAULT_LIMIT))
+        for name, entry in _entries(folder).items()
+    }
+
+
+def prove_folder(folder: Path) -> None:
+    """Read every file of a published folder as `read_folder` does, and keep nothing in memory."""
+    for name, entry in _entries(folder).items():
+        path = folder / name
+        with open_file(path) as file, disk.stating("read", path):
+            _require_entry(path, entry, *sha256_in_pieces(file))
+
+
+def _entries(folder: Path) -> dict[str, Entry]:
+    """Return what the manifest says of each file; no other may be there."""
     entries = _read_manifest(folder)
     with disk.stating("read", folder):
         found = {path.name for path in folder.iterdir()} - {MANIFEST}
@@ -79,22 +99,23 @@ def read_folder(folder: Path, *, limits: Mapping[str, int] = _NO_LIMITS) -> dict
         plain = name if name.isprintable() else repr(name)
         listed = ", ".join(sorted(entries)[:9])
         raise StorageError(f"{folder / plain} is not in {MANIFEST}, which lists {listed}")
-    return {
-        name: _read_entry(folder / name, *entry, limit_bytes=limits.get(name, DEFAULT_LIMIT))
-        for name, entry in entries.items()
-    }
+    return entries
 
 
-def _read_entry(path: Path, n_bytes: int, expected: str, *, limit_bytes: int) -> bytes:
-    data = read_bytes(path, limit_bytes=min(n_bytes, limit_bytes))
-    if len(data) != n_bytes:
-        raise StorageError(f"{path} has {len(data):,} bytes: {n_bytes:,} were expected")
-    if (actual := sha256(data)) != expected:
-        raise StorageError(f"{path} is damaged: its sha256 is {actual}, expected {expected}")
+def _read_entry(path: Path, entry: Entry, *, limit_bytes: int) -> bytes:
+    data = read_bytes(path, limit_bytes=min(entry[0], limit_bytes))
+    _require_entry(path, entry, len(data), sha256(data))
     return data
 
 
-def _read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
+def _require_entry(path: Path, expected: Entry, n_bytes: int, digest: str) -> None:
+    if n_bytes != expected[0]:
+        raise StorageError(f"{path} has {n_bytes:,} bytes: {expected[0]:,} were expected")
+    if digest != expected[1]:
+        raise StorageError(f"{path} is damaged: its sha256 is {digest}, expected {expected[1]}")
+
+
+def _read_manifest(folder: Path) -> dict[str, Entry]:
     """Return size and sha256 by file name."""
     path = folder / MANIFEST
     match read_json(path, limit_bytes=_MANIFEST_BYTES):
@@ -103,7 +124,7 @@ def _read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
     raise StorageError(f'{path} is malformed: {{"files": ...}} was expected')
 
 
-def _parse_entry(name: str, entry: Json, path: Path) -> tuple[int, str]:
+def _parse_entry(name: str, entry: Json, path: Path) -> Entry:
     _require_plain(name, path)
     match entry:
         case {"bytes": int(size), "sha256": str(digest), **rest} if not (

@@ -89,7 +89,7 @@ def build_learner(
     model: GPT, optimizer: OptimizerConfig, machine: Machine, objective: Objective
 ) -> Learner:
     """Return what trains `model`, which is on the machine already, from its first step."""
-    optimizers = build_optimizer(model, optimizer)
+    optimizers = build_optimizer(model, optimizer, machine.team)
     scale = loss_scale(machine.device, machine.precision)
     return Learner(
         model=model,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bardling.data.batches import BatchSource
 from bardling.errors import TrainingDiverged
 from bardling.machine.later import on_its_way
+from bardling.machine.shards import whole
 from bardling.training.config import TrainingConfig
 from bardling.training.learner import Learner
 from bardling.training.plan import Plan
@@ -160,4 +161,4 @@ def _move_late(learner: Learner, losses: list[Tensor], clip_norm: float) -> Figu
 
 def _length(parameters: Sequence[nn.Parameter]) -> Tensor:
     """Return the length of the whole gradient."""
-    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    return whole(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))

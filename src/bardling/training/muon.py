@@ -8,11 +8,15 @@ each other's shape lying down go together too, because the iteration works on th
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from bardling.machine.shards import part_of, whole
+from bardling.machine.team import ALONE, Team
 
 
 def orthogonalised(
@@ -40,6 +44,8 @@ class StackedMuon(torch.optim.Muon):
 
     found_inf: Tensor | None = None
     """1.0 where a step is to change nothing; read on the device, as torch's fused optimizers do."""
+    team: Team = ALONE
+    """Those who share the work of orthogonalising, which does not get less with smaller batches."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -50,20 +56,41 @@ class StackedMuon(torch.optim.Muon):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     lying[tuple(sorted(parameter.shape))].append(parameter)
-            for parameters in lying.values():
-                self._move(parameters, group)
+            alike = list(lying.values())
+            stacks = [self._stack(parameters, group) for parameters in alike]
+            for parameters, changes in zip(alike, self._made(stacks, group), strict=True):
+                self._move(parameters, changes, group)
         return loss
 
-    def _move(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        """Take the step of matrices that have one shape, or its transpose."""
+    def _stack(
+        self, parameters: list[Tensor], group: dict[str, Any]
+    ) -> Float[Tensor, "count rows columns"]:
+        """Return the directions of matrices that have one shape, or its transpose, all lying."""
         looks = self._looks(parameters, group["momentum"], nesterov=group["nesterov"])
-        tall = [parameter.shape[0] > parameter.shape[1] for parameter in parameters]
-        changes = orthogonalised(
-            torch.stack(list(_turned(looks, tall))),
+        return torch.stack(list(_turned(map(whole, looks), _tall(parameters))))
+
+    def _made(self, stacks: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+        """Return stacks orthogonalised; of each, every member of the team makes a part."""
+        way = partial(
+            orthogonalised,
             coefficients=group["ns_coefficients"],
             steps=group["ns_steps"],
             eps=group["eps"],
-        ).to(parameters[0].dtype)
+        )
+        if self.team.size == 1:
+            return [way(stack) for stack in stacks]
+        made = [torch.zeros_like(stack, dtype=torch.bfloat16) for stack in stacks]
+        for stack, result in zip(stacks, made, strict=True):
+            mine = self.team.rows(len(stack))
+            if mine:
+                result[mine.start : mine.stop] = _part(stack, mine, way)
+        summed = self.team.added(torch.cat([result.flatten() for result in made]))
+        parts = torch.split(summed, [result.numel() for result in made])
+        return [part.view_as(result) for part, result in zip(parts, made, strict=True)]
+
+    def _move(self, parameters: list[Tensor], made: Tensor, group: dict[str, Any]) -> None:
+        """Take the step of matrices that have one shape, or its transpose."""
+        changes = made.to(parameters[0].dtype)
         decay = group["lr"] * group["weight_decay"]
         if self.found_inf is None:
             torch._foreach_mul_(parameters, 1.0 - decay)
@@ -72,7 +99,8 @@ class StackedMuon(torch.optim.Muon):
             torch._foreach_mul_(parameters, 1.0 - decay * (1.0 - self.found_inf))
         steps = [-group["lr"] * math.sqrt(max(1.0, p.shape[0] / p.shape[1])) for p in parameters]
         changes *= changes.new_tensor(steps)[:, None, None]
-        torch._foreach_add_(parameters, list(_turned(changes.unbind(), tall)))
+        moves = zip(_turned(changes.unbind(), _tall(parameters)), parameters, strict=True)
+        torch._foreach_add_(parameters, [part_of(move, parameter) for move, parameter in moves])
 
     def _looks(self, parameters: list[Tensor], momentum: float, *, nesterov: bool) -> list[Tensor]:
         """Return the directions to orthogonalise, after putting the gradients into the memory."""
@@ -86,6 +114,20 @@ class StackedMuon(torch.optim.Muon):
             gradients = [torch.where(bad, m, g) for m, g in zip(memories, gradients, strict=True)]
         torch._foreach_lerp_(memories, gradients, 1.0 - momentum)
         return list(torch._foreach_lerp(gradients, memories, momentum)) if nesterov else memories
+
+
+def _part(stack: Tensor, mine: range, way: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return what `way` makes of some matrices of a stack, bit for bit as it does of all.
+
+    A lone matrix gets a neighbour: torch's products round it in another way than in company.
+    """
+    first = min(mine.start, max(0, len(stack) - 2))
+    last = max(mine.stop, first + 2)
+    return way(stack[first:last])[mine.start - first : mine.stop - first]
+
+
+def _tall(parameters: list[Tensor]) -> list[bool]:
+    return [parameter.shape[0] > parameter.shape[1] for parameter in parameters]
 
 
 def _turned(matrices: Iterable[Tensor], tall: list[bool]) -> Iterable[Tensor]:

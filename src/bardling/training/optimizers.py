@@ -15,6 +15,8 @@ from torch.optim import Optimizer
 
 from bardling.errors import CheckpointError
 from bardling.fields import show
+from bardling.machine.shards import part_of, whole
+from bardling.machine.team import ALONE, Team
 from bardling.training.muon import StackedMuon
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon, OptimizerConfig
 
@@ -104,17 +106,18 @@ def hidden_matrices(model: nn.Module) -> list[str]:
     return [name for name, p in named if p.dim() == 2 and "blocks" in name.split(".")]
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
+def build_optimizer(model: nn.Module, config: OptimizerConfig, team: Team = ALONE) -> Optimizers:
     """Return the configured optimizer over all parameters of `model`.
 
-    Groups without parameters are left out, and so is Muon in a model without hidden matrices.
+    Groups without parameters are left out, and so is Muon in a model without hidden matrices, whose
+    work a `team` shares.
     """
     match config:
         case AdamW():
             names = [name for name, _ in model.named_parameters()]
             members = [_adamw(model, config, names, decay_vectors=config.decay_vectors)]
         case Muon():
-            members = _muon(model, config)
+            members = _muon(model, config, team)
         case Adam():
             members = [
                 torch.optim.Adam(
@@ -166,7 +169,7 @@ def _adamw(
     )
 
 
-def _muon(model: nn.Module, config: Muon) -> list[Optimizer]:
+def _muon(model: nn.Module, config: Muon, team: Team) -> list[Optimizer]:
     """Return Muon over the hidden matrices and AdamW over the rest."""
     named, hidden = dict(model.named_parameters()), hidden_matrices(model)
     rest = _adamw(model, config, [name for name in named if name not in set(hidden)])
@@ -181,6 +184,7 @@ def _muon(model: nn.Module, config: Muon) -> list[Optimizer]:
         ns_steps=config.ns_steps,
         adjust_lr_fn="original",
     )
+    muon.team = team
     return [muon, rest]
 
 
@@ -197,11 +201,15 @@ def group_settings(optimizers: Optimizers) -> list[dict[str, Any]]:
 
 
 def state_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]:
-    """Return the optimizers' memory, one tensor for each `<parameter>/<state>`."""
+    """Return the optimizers' memory, one whole tensor for each `<parameter>/<state>`.
+
+    The order is the same in every process, because they may have to gather each together; that in
+    which an optimizer holds its memory is by chance where it was restored.
+    """
     return {
-        f"{name}/{key}": value
+        f"{name}/{key}": whole(value)
         for name, parameter in model.named_parameters()
-        for key, value in optimizers.owners[parameter].state.get(parameter, {}).items()
+        for key, value in sorted(optimizers.owners[parameter].state.get(parameter, {}).items())
     }
 
 
@@ -232,12 +240,9 @@ def restore_state(model: nn.Module, optimizers: Optimizers, tensors: Mapping[str
     for name, memory in found.items():
         parameter = named[name]
         owners[name].state[parameter] = {
-            key: tensor.to(
-                # a run may go on in another precision; torch counts steps in float32 in each
-                parameter.device,
-                tensor.dtype if key == "step" else parameter.dtype,
-                copy=True,
-            )
+            key: tensor.to(parameter.device, tensor.dtype, copy=True)  # which is float32 in each
+            if key == "step"
+            else part_of(tensor.to(parameter.device, parameter.dtype, copy=True), parameter)
             for key, tensor in memory.items()
         }
 

@@ -1,0 +1,1 @@
+"""Files of others: what they hold becomes ours, and, later, ours becomes theirs."""

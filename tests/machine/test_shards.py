@@ -1,0 +1,105 @@
+"""Weights that are shared out: how much of them each process has, and that nothing else changes.
+
+That two sharers end at the weights of one process is in tests/reliability/test_row_13_processes.py.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from bardling.errors import ConfigError, UsageError
+from bardling.machine.config import MachineConfig
+from bardling.machine.machine import choose_machine
+from bardling.machine.shards import here, part_of, sharing, whole
+from bardling.machine.team import ALONE
+from bardling.run import require_memory
+from tiny import tiny_config, write_text
+from together import together
+
+HELD = """
+import json, sys
+import bardling
+from bardling.machine.shards import here
+from bardling.training.optimizers import Optimizers
+from tiny import SETTINGS
+settings = SETTINGS | {"parallel": "fsdp", "precision": "fp64", "optimizer": sys.argv[3]}
+step, held = Optimizers.step, {}
+def counted(self, **given):
+    step(self, **given)
+    for p, member in self.owners.items():
+        held[id(p)] = [p.numel(), here(p).numel(), here(p.grad).numel()]
+        held[id(p)] += [here(v).numel() for v in member.state[p].values() if v.dim()]
+Optimizers.step = counted
+bardling.train(sys.argv[1], name="x", runs_dir=sys.argv[2], **settings)
+print(json.dumps(list(held.values())))
+"""
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory) -> Path:
+    return write_text(tmp_path_factory.mktemp("shards"))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_each_process_has_half_of_weights_gradients_and_memory(text, tmp_path, optimizer):
+    said = together(HELD, text, tmp_path, optimizer)
+    assert [(code, err) for code, _, err in said] == [(0, ""), (0, "")]
+    mine, other = (json.loads(out) for _, out, _ in said)
+    total = sum(numbers[0] for numbers in mine)
+    for held in (mine, other):
+        parts = [sum(numbers[i] for numbers in held) for i in (1, 2)]
+        assert all(part == pytest.approx(total / 2, rel=0.05) for part in parts)
+        assert all(memory == numbers[1] for numbers in held for memory in numbers[3:])
+    assert all(a[0] == a[1] + b[1] for a, b in zip(mine, other, strict=True))
+
+
+def test_ordinary_tensors_stay_as_they_are():
+    tensor = torch.arange(4.0)
+    assert whole(tensor) is tensor and here(tensor) is tensor
+    assert part_of(tensor, torch.zeros(4)) is tensor
+    assert sharing(ALONE) is ALONE
+
+
+class Sharer(type(ALONE)):
+    size, sharing = 2, True
+
+
+@pytest.mark.parametrize(
+    ("wish", "name"),
+    [
+        ({"kernels": "native"}, "kernels native"),
+        ({"compile": "on"}, "compile on"),
+        ({"precision": "fp16"}, "precision fp16"),
+    ],
+)
+def test_what_does_not_go_with_it_is_refused(wish, name):
+    with pytest.raises(UsageError, match=f"there is no {name}"):
+        choose_machine(
+            MachineConfig(parallel="fsdp", device="cpu", **wish), train_seconds=1.0, team=Sharer()
+        )
+
+
+def test_left_alone_it_takes_neither_kernels_nor_the_compiler():
+    machine = choose_machine(
+        MachineConfig(parallel="fsdp", device="cpu"),
+        train_seconds=1e6,
+        obstacle=lambda: None,
+        team=Sharer(),
+    )
+    assert (machine.kernels, machine.compiled) == ("plain", False)
+
+
+def test_a_model_that_no_process_could_hold_alone_may_be_shared_out(monkeypatch, text):
+    class Ten(Sharer):
+        size = 10
+
+    large = {"n_layer": 12, "n_head": 12, "n_embd": 768, "block_size": 8, "vocab_size": 1000}
+    whole_model, shared_out = (tiny_config(text, **large, parallel=way) for way in ("ddp", "fsdp"))
+    monkeypatch.setattr("bardling.run.physical_bytes", lambda: 2**30)
+    with pytest.raises(ConfigError, match=r"this machine has 1\.0 GiB"):
+        require_memory(whole_model, batch_size=1, team=Ten())
+    require_memory(shared_out, batch_size=1, team=Ten())
+    with pytest.raises(ConfigError, match=r"this machine has 1\.0 GiB"):
+        require_memory(shared_out, batch_size=1)
