@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from promises import Protection
 
 from bardling.data.config import DataConfig
 from bardling.data.encoding import encode_stream
@@ -24,6 +25,30 @@ from bardling.text.pretokenize import PATTERNS
 from bardling.text.tokenizer import END_TOKEN, END_TOKENS, Tokenizer
 from bardling.text.tokenizer_file import parse_tokenizer, tokenizer_files
 
+PROTECTIONS = (
+    Protection(
+        file="text/bpe_encoding.py",
+        line="return self.whole.encode_ordinary(text)",
+        broken="return tiktoken.Encoding(\n"
+        "            'x', pat_str=PATTERNS[self.split], mergeable_ranks=self.ranks,\n"
+        "            special_tokens={'<|endoftext|>': len(self.ranks)},\n"
+        "        ).encode(text, allowed_special='all')",
+        test="test_every_special_string_is_text[gpt2]",
+    ),
+    Protection(
+        file="text/characters.py",
+        line="return len(self.characters) if self.has_end_token else None",
+        broken="return len(self.characters) - 1 if self.has_end_token else None",
+        test="test_every_special_string_is_text[char]",
+    ),
+    Protection(
+        file="data/encoding.py",
+        line="        found.append(tokenizer.encode_array(text, unknown=unknown))",
+        broken="        for part in text.split('<|endoftext|>'):\n"
+        "            found += [tokenizer.encode_array(part, unknown=unknown), end]",
+        test="test_a_document_ends_where_it_ends_and_not_where_it_says_so[char]",
+    ),
+)
 SPECIAL = (
     *END_TOKENS, "<pad>", "<s>", "<unk>", "<|user|>", "<|assistant|>", "<|im_start|>", "<|im_end|>",
     "[INST]", "[PAD]", "<|fim_prefix|>", "<start_of_turn>", "<|reserved_special_token_0|>",

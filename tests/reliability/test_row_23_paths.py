@@ -12,7 +12,28 @@ from pathlib import Path
 import opened_files
 import pytest
 from opened_files import HUB_PATHS, HUB_WORDS, RUN_NAMES, write_tokens_folder
+from promises import Protection
 
+PROTECTIONS = (
+    Protection(
+        file="data/token_folder.py",
+        line='plain = path.is_absolute() or path.name == name != ".."',
+        broken="plain = True",
+        test="test_a_name_that_leads_elsewhere_opens_nothing_there[index up]",
+    ),
+    Protection(
+        file="run_folder.py",
+        line="if not _NAME.fullmatch(name):",
+        broken="if not name:",
+        test="test_a_name_that_leads_elsewhere_opens_nothing_there[run name '../up']",
+    ),
+    Protection(
+        file="data/hub_files.py",
+        line="and SHA1.fullmatch(self.commit)",
+        broken="and self.commit",
+        test="test_every_try_was_looked_at",
+    ),
+)
 INDEX = (
     "up", "far up", "absolute", "dots", "dot", "nothing", "below", "nul", "there and back",
 )  # fmt: skip

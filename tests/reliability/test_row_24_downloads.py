@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
 import pytest
+from promises import Protection
 
 from bardling.data import hub_transfer
 from bardling.data.download import download
@@ -19,6 +20,26 @@ from bardling.errors import CorpusError
 from imitated_hub import HUB, TOKEN, TRAIN, Handler, endless, everything, good, served, start
 from loopback import LoopbackServer, at_work
 
+PROTECTIONS = (
+    Protection(
+        file="data/download.py",
+        line="if (found := sha256(data)) != sha256_expected:",
+        broken="if (found := sha256(data)) == '':",
+        test="test_a_known_file_is_refused_or_right_and_the_next_try_is_good[wrong]",
+    ),
+    Protection(
+        file="data/download.py",
+        line="while len(data) <= n_bytes and",
+        broken="while len(data) <= 9 * n_bytes and",
+        test="test_a_known_file_is_refused_or_right_and_the_next_try_is_good[endless]",
+    ),
+    Protection(
+        file="data/hub_transfer.py",
+        line="for chunk in response.iter_raw():\n                held += chunk",
+        broken="for chunk in response.iter_bytes():\n                held += chunk",
+        test="test_a_file_of_the_hub_is_never_unpacked_on_its_way[packed]",
+    ),
+)
 BODY = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()
 BOMB = gzip.compress(bytes(2**26))  # 64 KiB that say they are 64 MiB

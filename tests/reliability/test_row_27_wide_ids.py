@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from promises import Protection
 
 from bardling.data.batches import Windows, evaluation_batches
 from bardling.data.encoding import encode_stream
@@ -24,6 +25,26 @@ from bardling.data.tokens import places_of
 from bardling.errors import TokenFileError
 from bardling.text.characters import CharacterTokenizer
 
+PROTECTIONS = (
+    Protection(
+        file="data/shards.py",
+        line="wide = vocab_size > 2**16",
+        broken="wide = vocab_size > 2**16 + 1",
+        test="test_every_id_comes_back_from_every_file[65537-40]",
+    ),
+    Protection(
+        file="data/token_file.py",
+        line="int(ids.max()) < vocab_size",
+        broken="int(ids.max()) <= vocab_size",
+        test="test_the_first_id_that_is_none_is_refused[65535]",
+    ),
+    Protection(
+        file="data/tokens.py",
+        line="return np.frombuffer(data, dtype=array.dtype)",
+        broken="return np.frombuffer(data, dtype=np.uint16)",
+        test="test_from_text_to_batches_and_back_no_id_wraps[65537]",
+    ),
+)
 EDGES = (65_534, 65_535, 65_536, 65_537, 65_538, 99_999, 2**17, 2**31, 2**32 - 1)
 SIZES = (65_535, 65_536, 65_537, 100_000)
 NO_HASH = "00" * 32

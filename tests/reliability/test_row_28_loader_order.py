@@ -10,12 +10,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from promises import Protection
 
 from bardling.data.batches import Batch, Windows
 from bardling.data.token_folder import Index, open_split, write_index, write_split
 from bardling.data.tokens import Tokens
 from bardling.text.characters import CharacterTokenizer
 
+PROTECTIONS = (
+    Protection(
+        file="data/batches.py",
+        line='random = stream(self.seed, f"windows/{self.split}", step)',
+        broken='random = vars(self).setdefault("random", stream(self.seed, "windows"))',
+        test="test_fifty_stops_in_one_run_change_nothing[random]",
+    ),
+    Protection(
+        file="data/batches.py",
+        line="row_keys(self.seed, step, numbers)",
+        broken="row_keys(self.seed, step, np.arange(len(numbers)))",
+        test="test_ranks_and_parts_of_a_batch_are_the_whole[random-2-1]",
+    ),
+    Protection(
+        file="machine/randomness.py",
+        line="[seed % 2**64, word(purpose)]",
+        broken="[0, word(purpose)]",
+        test="test_another_seed_is_another_order_but_where_it_is_that_of_the_text[random]",
+    ),
+)
 ORDERS = ("random", "documents", "shuffled", "sequential")
 TOKENIZER = CharacterTokenizer(characters="".join(map(chr, range(40, 139))), has_end_token=True)
 IDS = np.random.default_rng(0).integers(0, 100, 5000).astype(np.uint32)  # 99 ends a document

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from promises import Protection
 
 from bardling.data import corpora, reading
 from bardling.data.config import DataConfig
@@ -21,6 +22,26 @@ from bardling.data.token_folder import SPLITS, open_split
 from bardling.text.lots import whole
 from imitated_hub import MAIN, parquet, served
 
+PROTECTIONS = (
+    Protection(
+        file="data/split.py",
+        line="train = Side(documents=documents, is_here=lambda text: not is_val(text))",
+        broken="train = Side(documents=documents, is_here=lambda text: True)",
+        test="test_whatever_is_planted_both_sides_share_nothing[30]",
+    ),
+    Protection(
+        file="data/split.py",
+        line='return {"train": rest, "val": corpus.validation}',
+        broken='return {"train": corpus.documents, "val": corpus.validation}',
+        test="test_copies_of_what_a_dataset_validates_on_are_not_learned_from[fetched]",
+    ),
+    Protection(
+        file="data/curation.py",
+        line='" ".join(text.split())',
+        broken="text",
+        test="test_every_copy_is_found_when_a_corpus_is_cleaned",
+    ),
+)
 PLANTED = 0.05
 
 
