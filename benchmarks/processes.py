@@ -21,19 +21,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bardling.checkpoint import checkpoint_files, write_checkpoint
+from bardling.checkpoint import MEMORY, WEIGHTS, checkpoint_files, write_checkpoint
 from bardling.data.batches import Windows
 from bardling.machine.beside import Beside
 from bardling.machine.device import cpu_model
 from bardling.machine.machine import plain_machine
 from bardling.model.gpt import GPT
+from bardling.model.size import count_parameters
 from bardling.presets.table import config_for
+from bardling.storage import total_bytes
 from bardling.text.characters import CharacterTokenizer
 from bardling.training.learner import build_learner
 from bardling.training.loop import take_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.plan import Plan
 from bardling.training.state import RunState
+from bardling.tray import Tray
 
 WIDTHS = ((4, 128, 64, 32), (6, 384, 256, 8))
 """(layers, width, context, sequences in a batch)."""
@@ -42,7 +45,7 @@ STEPS = {128: 200, 384: 30}
 """Steps of a run by width: some seconds each."""
 SAVED = (("modern-10m", 4), ("gpt2", 1))
 """Presets, and how many sequences of 64 tokens a step takes meanwhile."""
-STEPS_WITHOUT_A_SAVE = 5
+STEPS_WITHOUT_A_SAVE, SAVES = 5, 3
 
 
 def started(processes: int, shape: Shape, folder: str) -> subprocess.Popen[bytes]:
@@ -125,33 +128,44 @@ def save(preset: str, rows: int) -> None:
     windows = Windows(tokens=ids, block_size=64, batch_size=rows)
     steps = take_steps(learner, windows.batch, config.training, Plan(total_steps=10**6))
     usual = statistics.median(step_seconds(steps) for _ in range(STEPS_WITHOUT_A_SAVE))
-    with tempfile.TemporaryDirectory() as folder:
+    tray, beside = Tray(), Beside()
+    tray.reserve(WEIGHTS, 4 * count_parameters(config.model).total)
+    tray.reserve(MEMORY, 8 * count_parameters(config.model).total + 2**16)
+
+    def one(number: int, folder: Path) -> tuple[float, float, float, int]:
+        """Return the seconds of the copy, of the rest, and what steps lose by it; and bytes."""
         began = time.perf_counter()
         files = checkpoint_files(
             model=model,
             optimizer=learner.optimizers,
             config=config,
             tokenizer=tokenizer,
-            state=RunState(conditions=machine.conditions, step=1),
+            state=RunState(conditions=machine.conditions, step=number),
+            tray=tray,
         )
-        copied = time.perf_counter() - began
-        beside, written, meanwhile = Beside(), [], []
+        copied, ended, meanwhile = time.perf_counter() - began, [], []
 
         def write() -> None:
-            write_checkpoint(Path(folder) / "step-000001", files)
-            written.append(time.perf_counter() - began - copied)
+            write_checkpoint(folder / f"step-{number:06d}", files)
+            ended.append(time.perf_counter())
 
         beside.begin(write)
-        while not written:
+        while not ended:
             meanwhile.append(step_seconds(steps))
-        beside.settle()
-    lost = sum(meanwhile) - usual * len(meanwhile)
-    n_bytes = sum(map(len, files.values()))
+        lost = sum(meanwhile) - usual * len(meanwhile)
+        return copied, ended[0] - began - copied, lost, sum(map(total_bytes, files.values()))
+
+    with tempfile.TemporaryDirectory() as folder:
+        saves = [one(number, Path(folder)) for number in range(SAVES)]
+    copied, written, lost = (
+        ", ".join(f"{seconds:.2f}" for seconds in column)
+        for column in list(zip(*saves, strict=True))[:3]
+    )
     print(
         f"saving {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters with the "
-        f"memory of their optimizer, {n_bytes / 1e6:,.0f} MB: a step waits {copied:.2f} s for the "
-        f"copy; written, synced and read back beside {len(meanwhile)} steps in {written[0]:.2f} s, "
-        f"in which steps of {usual:.2f} s lose {lost:.2f} s together",
+        f"memory of their optimizer, {saves[0][3] / 1e6:,.0f} MB, {SAVES} times: a step waits "
+        f"{copied} s for the copy; hashed, written, synced and read back beside steps of "
+        f"{usual:.2f} s in {written} s, in which they lose {lost} s together",
         flush=True,
     )
 

@@ -23,7 +23,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
-from safetensors.torch import save as tensor_bytes
 from torch import Tensor, nn
 
 from bardling import storage
@@ -39,7 +38,9 @@ from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import LIMIT_BYTES, parse_tokenizer, tokenizer_files
 from bardling.training.optimizers import Optimizers, group_settings, state_tensors
 from bardling.training.state import RunState
+from bardling.tray import Tray
 
+WEIGHTS, MEMORY = "model.safetensors", "optimizer.safetensors"
 _LIMITS = {
     "config.json": SETTINGS_BYTES,
     "state.json": SETTINGS_BYTES,
@@ -80,15 +81,17 @@ def checkpoint_files(
     config: RunConfig,
     tokenizer: Tokenizer,
     state: RunState,
-) -> dict[str, bytes]:
+    tray: Tray,
+) -> dict[str, storage.Contents]:
     """Return the files of a checkpoint, a copy that later steps do not reach.
 
-    Where weights are shared out, all processes have to ask for it.
+    The copy is on `tray` until the next one. Where weights are shared out, all processes have to
+    ask for it.
     """
     weights = {name: whole(p.detach()) for name, p in model.named_parameters()}
     return {
-        "model.safetensors": tensor_bytes(weights, metadata={"format": "pt"}),
-        "optimizer.safetensors": tensor_bytes(state_tensors(model, optimizer)),
+        WEIGHTS: tray.lay(WEIGHTS, weights, format="pt"),
+        MEMORY: tray.lay(MEMORY, state_tensors(model, optimizer)),
         "config.json": storage.json_bytes(config.to_json()),
         **tokenizer_files(tokenizer),
         "state.json": storage.json_bytes(
@@ -97,7 +100,7 @@ def checkpoint_files(
     }
 
 
-def write_checkpoint(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_checkpoint(folder: Path, files: Mapping[str, storage.Contents]) -> None:
     """Write a checkpoint that is either whole or not there, and read it back once."""
     storage.publish_folder(folder, files)
     storage.prove_folder(folder)
@@ -118,7 +121,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
                 f"its tokenizer has {tokenizer.vocab_size:,} tokens, and its model "
                 f"{config.model.vocab_size:,}"
             )
-        weights = _parse_tensors(files["model.safetensors"], "model.safetensors")
+        weights = _parse_tensors(files[WEIGHTS], WEIGHTS)
         _require_weights(config.model, weights)
         return Checkpoint(
             path=folder,
@@ -126,7 +129,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             tokenizer=tokenizer,
             state=state,
             weights=weights,
-            optimizer=_parse_tensors(files["optimizer.safetensors"], "optimizer.safetensors"),
+            optimizer=_parse_tensors(files[MEMORY], MEMORY),
         )
     except KeyError as error:
         raise CheckpointError(f"{folder} holds no {error.args[0]}") from error

@@ -9,15 +9,26 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from bardling.checkpoint import checkpoint_files, prune_checkpoints, write_checkpoint
+from bardling.checkpoint import (
+    MEMORY,
+    WEIGHTS,
+    checkpoint_files,
+    prune_checkpoints,
+    write_checkpoint,
+)
 from bardling.machine.beside import Beside
+from bardling.model.size import FLOAT_BYTES, training_memory
 from bardling.run_folder import RunFolder
-from bardling.training.config import TrainingConfig
+from bardling.storage import Contents, total_bytes
+from bardling.training.optimizer_config import kept_states
 from bardling.training.state import RunState
+from bardling.tray import Tray
 from bardling.workbench import Workbench
 
 AT_ONCE_BYTES = 2**23
 """Of a checkpoint that is written on the spot: no thread is faster than that."""
+_COUNTERS_BYTES = 2**16
+"""Of the steps that an optimizer counts for each parameter."""
 
 
 class Saver:
@@ -27,9 +38,12 @@ class Saver:
     step that was handed over, -1 where there is none.
     """
 
-    def __init__(self, run: RunFolder, note: Callable[[str], None], saved_step: int) -> None:
-        self._run, self._note, self.saved_step = run, note, saved_step
+    def __init__(
+        self, run: RunFolder, bench: Workbench, note: Callable[[str], None], saved_step: int
+    ) -> None:
+        self._run, self._bench, self._note, self.saved_step = run, bench, note, saved_step
         self._untold: list[str] = []
+        self._tray = Tray()
         self._beside = Beside()
 
     def __enter__(self) -> "Saver":
@@ -38,13 +52,28 @@ class Saver:
     def __exit__(self, *raised: Any) -> None:
         self._beside.__exit__(*raised)
 
-    def save(self, bench: Workbench, state: RunState) -> None:
+    def prepare(self) -> None:
+        """Let the thread touch the memory that copies will take, so that no step waits for it."""
+        config, dtype = self._bench.config, self._bench.machine.dtype
+        expected = training_memory(config.model, batch_size=1, **kept_states(config.optimizer))
+        factor = dtype.itemsize / FLOAT_BYTES
+        if not self._run.writes or expected.weights * factor < AT_ONCE_BYTES:
+            return
+
+        def touch() -> None:
+            self._tray.reserve(WEIGHTS, round(expected.weights * factor))
+            self._tray.reserve(MEMORY, round(expected.optimizer * factor) + _COUNTERS_BYTES)
+
+        self._beside.begin(touch)
+
+    def save(self, state: RunState) -> None:
         """Write a checkpoint of this step where there is none, then let old ones go."""
+        bench = self._bench
         self.settle()
         if not bench.is_finite:
             self._note(f"step {state.step} is not saved: its weights are not finite")
             return
-        files: Mapping[str, bytes] = {}
+        files: Mapping[str, Contents] = {}
         if self.saved_step < state.step and (self._run.writes or bench.machine.team.sharing):
             files = checkpoint_files(
                 model=bench.learner.model,
@@ -52,19 +81,20 @@ class Saver:
                 config=bench.config,
                 tokenizer=bench.tokenizer,
                 state=state,
+                tray=self._tray,
             )
         self.saved_step = state.step
-        work = partial(self._write, files, state, bench.settings)
-        if sum(map(len, files.values())) > AT_ONCE_BYTES:
+        work = partial(self._write, files, state)
+        if sum(map(total_bytes, files.values())) > AT_ONCE_BYTES:
             self._beside.begin(work)
         else:
             work()
             self._tell()
 
-    def let_go(self, state: RunState, settings: TrainingConfig) -> None:
+    def let_go(self, state: RunState) -> None:
         """Remove checkpoints that are not to be kept, also those that a kill has left."""
         self.settle()
-        self._write({}, state, settings)
+        self._write({}, state)
         self._tell()
 
     def look(self) -> None:
@@ -77,8 +107,9 @@ class Saver:
         self._beside.settle()
         self._tell()
 
-    def _write(self, files: Mapping[str, bytes], state: RunState, settings: TrainingConfig) -> None:
+    def _write(self, files: Mapping[str, Contents], state: RunState) -> None:
         """Write what there is to write; only then may something older go."""
+        settings = self._bench.settings
         if not self._run.writes:
             return
         if files:

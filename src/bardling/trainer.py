@@ -71,7 +71,9 @@ class Trainer:
         self.state = RunState(conditions=conditions)
         if checkpoint is not None:
             self.state = replace(checkpoint.state, conditions=conditions)
-        self.saver = Saver(run, watcher.note, -1 if checkpoint is None else self.state.step)
+        self.saver = Saver(
+            run, self.bench, watcher.note, -1 if checkpoint is None else self.state.step
+        )
 
     @property
     def settings(self) -> TrainingConfig:
@@ -101,6 +103,7 @@ class Trainer:
 
     def _prepare(self) -> None:
         """Compile, work out the steps of a budget in time, and cut the log to where we stand."""
+        self.saver.prepare()
         self.watcher.preparing(self.run.name, self.bench.machine.describe())
         findings = None
         with self.stop.at_once(farewell=self._farewell()):
@@ -265,7 +268,7 @@ class Trainer:
     def _save(self) -> None:
         """Write a checkpoint of this step where there is none, then let old ones go."""
         self._tell()
-        self.saver.save(self.bench, self.state)
+        self.saver.save(self.state)
 
     def _settle(self) -> None:
         """Wait until what was saved is on the disk, for all who are to read it or to leave."""
@@ -274,7 +277,7 @@ class Trainer:
     def _finish(self, stopped: str) -> None:
         """Measure the last and the best step on the whole split and write the outcome."""
         self._settle()
-        self.saver.let_go(self.state, self.settings)
+        self.saver.let_go(self.state)
         with self.stop.at_once():
             last, best, best_step = whole_split(self.bench, self.run, self.state, self.watcher.note)
         result = self.team.first(  # nobody is done before it is written

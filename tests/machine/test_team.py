@@ -38,6 +38,7 @@ def test_it_decides_by_itself():
     assert ALONE.most(3) == 3 and ALONE.first(lambda: {"a": None}) == {"a": None}
 
 
-def test_its_tensors_are_their_own_sum():
+def test_it_has_what_it_has_made():
     tensor = torch.arange(3.0)
-    assert ALONE.added(tensor) is tensor and torch.equal(tensor, torch.arange(3.0))
+    ALONE.exchange([tensor])
+    assert torch.equal(tensor, torch.arange(3.0))

@@ -58,8 +58,8 @@ PROTECTIONS = (
     ),
     Protection(
         file="storage/folders.py",
-        line='{**files, MANIFEST: json_bytes({"files": entries})}',
-        broken='{MANIFEST: json_bytes({"files": entries}), **files}',
+        line='{**pieces, MANIFEST: (json_bytes({"files": entries}),)}',
+        broken='{MANIFEST: (json_bytes({"files": entries}),), **pieces}',
         test="test_a_save_syncs_files_then_manifest_then_name",
     ),
 )
@@ -70,7 +70,7 @@ def logged(folder: Path) -> list[Entry]:
     """Return all operations of a run, with a mark wherever a checkpoint has been saved."""
     log, save = Log(folder), saving.write_checkpoint
 
-    def marked(path: Path, files: Mapping[str, bytes]) -> None:
+    def marked(path: Path, files: Mapping) -> None:
         save(path, files)
         log.mark("saved", path.name)
 

@@ -9,7 +9,7 @@ import json
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from itertools import count
@@ -30,6 +30,8 @@ from bardling.machine.team import ALONE, Json, Loss, Number, Team
 
 SILENCE = timedelta(minutes=10)
 """How long one process waits for the others in the midst of a step."""
+SENT_MB = 25
+"""Of gradients sent together: with torch's small first bucket each step waits once more."""
 SHORTEST, LONGEST = 0.0005, 0.1
 """Seconds between two looks for what may take any time; signals are heard in between."""
 
@@ -47,9 +49,10 @@ class Ranks:
         self.seat, self.store = where, store
         self.works = count() if works is None else works
 
-    def rows(self, batch_size: int) -> range:
-        """Return this process's rows; their numbers differ by one at most."""
-        first, last = (batch_size * (self.rank + one) // self.size for one in (0, 1))
+    def rows(self, batch_size: int, rank: int | None = None) -> range:
+        """Return a process's rows, by default this one's; their numbers differ by one at most."""
+        who = self.rank if rank is None else rank
+        first, last = (batch_size * (who + one) // self.size for one in (0, 1))
         return range(first, last)
 
     def bound(self, loss: Loss) -> Loss:
@@ -58,7 +61,12 @@ class Ranks:
             raise TypeError("only a module can be bound to those of other processes")
         with warnings.catch_warnings():  # newer torch has another word for it, older ones do not
             warnings.simplefilter("ignore", FutureWarning)
-            shared = DistributedDataParallel(loss, broadcast_buffers=False)
+            shared = DistributedDataParallel(
+                loss,
+                broadcast_buffers=False,
+                gradient_as_bucket_view=True,
+                bucket_cap_mb=SENT_MB,
+            )
         shared.register_comm_hook(None, _added_up)
         return shared
 
@@ -70,10 +78,11 @@ class Ranks:
         """Return the sum of a number over all processes, of integers exactly up to 2^53."""
         return type(value)(_reduced(value, dist.ReduceOp.SUM))
 
-    def added(self, tensor: Tensor) -> Tensor:
-        """Return the sum of a tensor over all processes, in its place."""
-        dist.all_reduce(tensor)
-        return tensor
+    def exchange(self, parts: Sequence[Tensor]) -> None:
+        """Let all have what each has made: the first part is number 0's, and so on."""
+        under_way = [dist.broadcast(part, rank, async_op=True) for rank, part in enumerate(parts)]
+        for sent in under_way:
+            sent.wait()
 
     def most(self, value: int) -> int:
         """Return the largest of all processes' numbers."""

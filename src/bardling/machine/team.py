@@ -5,7 +5,7 @@ process is the degenerate case: `ALONE` takes all rows, adds nothing to its own 
 for nobody, so that no caller asks how many there are. Several are in `ranks`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -36,8 +36,8 @@ class Team(Protocol):
         """Whether each process keeps a part of the weights only."""
         ...
 
-    def rows(self, batch_size: int) -> range:
-        """Return this process's rows of the global batch."""
+    def rows(self, batch_size: int, rank: int | None = None) -> range:
+        """Return this process's rows of the global batch, or those of another one."""
         ...
 
     def bound(self, loss: Loss) -> Loss:
@@ -52,8 +52,8 @@ class Team(Protocol):
         """Return the sum of a number over the team."""
         ...
 
-    def added(self, tensor: Tensor) -> Tensor:
-        """Return the sum of a tensor over the team, in its place."""
+    def exchange(self, parts: Sequence[Tensor]) -> None:
+        """Let all have what each has made: the first part is number 0's, and so on."""
         ...
 
     def most(self, value: int) -> int:
@@ -75,7 +75,7 @@ class Alone:
     size = 1
     sharing = False
 
-    def rows(self, batch_size: int) -> range:
+    def rows(self, batch_size: int, rank: int | None = None) -> range:
         """Return all rows."""
         return range(batch_size)
 
@@ -91,9 +91,8 @@ class Alone:
         """Return the number itself."""
         return value
 
-    def added(self, tensor: Tensor) -> Tensor:
-        """Return the tensor itself."""
-        return tensor
+    def exchange(self, parts: Sequence[Tensor]) -> None:
+        """Leave the only part as it is."""
 
     def most(self, value: int) -> int:
         """Return the number itself."""

@@ -25,6 +25,7 @@ from bardling.storage.files import (
 )
 from bardling.storage.folders import (
     MANIFEST,
+    Contents,
     is_published,
     prove_folder,
     publish_folder,
@@ -33,6 +34,7 @@ from bardling.storage.folders import (
     remove_leftovers,
     removed_on_error,
     set_aside,
+    total_bytes,
 )
 from bardling.storage.lock import only_writer
 from bardling.storage.strict_json import Json, json_bytes, parse_json, parse_json_text
@@ -41,6 +43,7 @@ __all__ = [
     "DEFAULT_LIMIT",
     "JSON_LIMIT",
     "MANIFEST",
+    "Contents",
     "Json",
     "PlacedFile",
     "append_line",
@@ -63,6 +66,7 @@ __all__ = [
     "removed_on_error",
     "set_aside",
     "sha256",
+    "total_bytes",
     "write_bytes",
     "write_json",
     "write_text",

@@ -45,7 +45,7 @@ def create(path: Path) -> BinaryIO:
     return os.fdopen(open_descriptor(path, flags), "w+b")
 
 
-def write(file: BinaryIO, data: bytes) -> None:
+def write(file: BinaryIO, data: bytes | memoryview) -> None:
     """Hand `data` to the operating system."""
     file.write(data)
 

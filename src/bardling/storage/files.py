@@ -23,9 +23,12 @@ JSON_LIMIT = 16 * 2**20
 _PIECE_BYTES = 2**22
 
 
-def sha256(data: bytes) -> str:
-    """Return the sha256 of `data` in hexadecimal."""
-    return _sha256(data).hexdigest()
+def sha256(*pieces: bytes | memoryview) -> str:
+    """Return the sha256 of some bytes, one after the other, in hexadecimal."""
+    digest = _sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def sha256_in_pieces(file: BinaryIO) -> tuple[int, str]:

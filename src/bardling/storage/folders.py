@@ -8,7 +8,7 @@ the newest or the best is left to the caller.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,12 +30,20 @@ _LEFTOVER = re.compile(r"\..+\.tmp-([1-9][0-9]{0,8})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_LIMITS: Mapping[str, int] = {}
 _MANIFEST_BYTES = 2**20
+Pieces = Sequence[bytes | memoryview]
+Contents = bytes | Pieces
+"""Of a file, whole or in pieces that follow each other."""
 Entry = tuple[int, str]
 """What a manifest says of a file: its size in bytes, and its sha256."""
 _NAME = 100  # characters; a file system may allow no more than 255 bytes
 
 
-def publish_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+def total_bytes(contents: Contents) -> int:
+    """Return how many bytes there are."""
+    return len(contents) if isinstance(contents, bytes) else sum(map(len, contents))
+
+
+def publish_folder(folder: Path, files: Mapping[str, Contents]) -> None:
     """Write `files`, by plain name, and their manifest as `folder`, which appears when complete.
 
     A folder that is already there is never overwritten. Missing parent folders are made.
@@ -44,22 +52,26 @@ def publish_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         _require_plain(name, folder)
     if folder.exists():
         raise StorageError(f"{folder} is already there and is never overwritten: remove it first")
-    entries = {name: {"bytes": len(data), "sha256": sha256(data)} for name, data in files.items()}
-    contents = {**files, MANIFEST: json_bytes({"files": entries})}
-    with disk.stating("write", folder, sum(map(len, contents.values()))):
+    pieces = {name: (data,) if isinstance(data, bytes) else data for name, data in files.items()}
+    entries = {
+        name: {"bytes": total_bytes(data), "sha256": sha256(*data)} for name, data in pieces.items()
+    }
+    contents = {**pieces, MANIFEST: (json_bytes({"files": entries}),)}
+    with disk.stating("write", folder, sum(map(total_bytes, contents.values()))):
         make_folders(folder.parent)
         _write_all(disk.temporary_name(folder), folder, contents)
         disk.fsync_folder(folder.parent)
 
 
-def _write_all(temporary: Path, folder: Path, contents: Mapping[str, bytes]) -> None:
+def _write_all(temporary: Path, folder: Path, contents: Mapping[str, Pieces]) -> None:
     """Write `contents` in order, so the manifest last, under `temporary`, then rename it."""
     try:
         _remove(temporary)  # of an earlier attempt of this process
         disk.make_folder(temporary)
         for name, data in contents.items():
             with disk.create(temporary / name) as file:
-                disk.write(file, data)
+                for piece in data:
+                    disk.write(file, piece)
                 disk.fsync_file(file)
         disk.fsync_folder(temporary)
         disk.rename(temporary, folder)

@@ -79,14 +79,21 @@ class StackedMuon(torch.optim.Muon):
         )
         if self.team.size == 1:
             return [way(stack) for stack in stacks]
-        made = [torch.zeros_like(stack, dtype=torch.bfloat16) for stack in stacks]
-        for stack, result in zip(stacks, made, strict=True):
-            mine = self.team.rows(len(stack))
-            if mine:
-                result[mine.start : mine.stop] = _part(stack, mine, way)
-        summed = self.team.added(torch.cat([result.flatten() for result in made]))
-        parts = torch.split(summed, [result.numel() for result in made])
-        return [part.view_as(result) for part, result in zip(parts, made, strict=True)]
+        parts = [self._part(stacks, rank) for rank in range(self.team.size)]
+        for stack, mine in zip(stacks, parts[self.team.rank][1], strict=True):
+            rows = self.team.rows(len(stack))
+            if rows:
+                mine.copy_(_some(stack, rows, way))
+        self.team.exchange([flat for flat, _ in parts])
+        return [torch.cat(of_all) for of_all in zip(*(views for _, views in parts), strict=True)]
+
+    def _part(self, stacks: list[Tensor], rank: int) -> tuple[Tensor, list[Tensor]]:
+        """Return room for what one member makes: as it is sent, and as parts of the stacks."""
+        shapes = [(len(self.team.rows(len(stack), rank)), *stack.shape[1:]) for stack in stacks]
+        sizes = [math.prod(shape) for shape in shapes]
+        flat = torch.empty(sum(sizes), dtype=torch.bfloat16, device=stacks[0].device)
+        pieces = zip(torch.split(flat, sizes), shapes, strict=True)
+        return flat, [piece.view(shape) for piece, shape in pieces]
 
     def _move(self, parameters: list[Tensor], made: Tensor, group: dict[str, Any]) -> None:
         """Take the step of matrices that have one shape, or its transpose."""
@@ -116,7 +123,7 @@ class StackedMuon(torch.optim.Muon):
         return list(torch._foreach_lerp(gradients, memories, momentum)) if nesterov else memories
 
 
-def _part(stack: Tensor, mine: range, way: Callable[[Tensor], Tensor]) -> Tensor:
+def _some(stack: Tensor, mine: range, way: Callable[[Tensor], Tensor]) -> Tensor:
     """Return what `way` makes of some matrices of a stack, bit for bit as it does of all.
 
     A lone matrix gets a neighbour: torch's products round it in another way than in company.
