@@ -45,7 +45,7 @@ STEPS = {128: 200, 384: 30}
 """Steps of a run by width: some seconds each."""
 SAVED = (("modern-10m", 4), ("gpt2", 1))
 """Presets, and how many sequences of 64 tokens a step takes meanwhile."""
-STEPS_WITHOUT_A_SAVE, SAVES = 5, 3
+WARM_STEPS, STEPS_WITHOUT_A_SAVE, SAVES = 4, 9, 3
 
 
 def started(processes: int, shape: Shape, folder: str) -> subprocess.Popen[bytes]:
@@ -127,6 +127,8 @@ def save(preset: str, rows: int) -> None:
     ids = np.random.default_rng(0).integers(0, config.model.vocab_size, 10**5).astype(np.uint32)
     windows = Windows(tokens=ids, block_size=64, batch_size=rows)
     steps = take_steps(learner, windows.batch, config.training, Plan(total_steps=10**6))
+    for _ in range(WARM_STEPS):
+        next(steps)
     usual = statistics.median(step_seconds(steps) for _ in range(STEPS_WITHOUT_A_SAVE))
     tray, beside = Tray(), Beside()
     tray.reserve(WEIGHTS, 4 * count_parameters(config.model).total)

@@ -25,8 +25,7 @@ provokes the fault it speaks of: real kills, real signals, full disks, hostile f
 
 A test that never fails shows nothing. So beside the tests of a row stand the lines of the package
 that keep its promise (`PROTECTIONS`), and `tests/reliability/test_protections.py` breaks them one
-by one in a copy: the row's test has to fail, or the score does. Rows without such lines in the
-table do not have them named yet.
+by one in a copy: the row's test has to fail, or the score does.
 
 This page is made from `results/reliability.json` by `python benchmarks/scorecard.py`.
 """
@@ -44,7 +43,6 @@ def page(found: dict[str, Any]) -> str:
         f"**{held} of {len(PROMISES)} held** on {found['date']} ({found['machine']}); "
         f"{len(WITH_A_SERVER)} wait for the server.",
         "",
-        *([found["note"], ""] if "note" in found else []),
         "| | promise | how it is provoked | criterion | | tests | lines broken | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]

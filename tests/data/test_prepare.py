@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bardling.data import prepare as preparing
 from bardling.data.config import DataConfig
 from bardling.data.prepare import prepare
 from bardling.errors import TokenizerError
@@ -117,3 +118,18 @@ def test_documents_without_an_end_token_are_told(text, tmp_path):
     (folder / "3b.txt").write_text("É")
     with pytest.raises(TokenizerError, match="document 8 of "):
         ready(folder, tokenizer=str(tmp_path / "words"))
+
+
+@pytest.mark.parametrize(("processes", "threads"), [(1, 4), (2, 4), (4, 4)])
+def test_one_of_several_processes_encodes_with_the_cores_of_all(
+    text, monkeypatch, processes, threads
+):
+    monkeypatch.setattr("bardling.machine.threads.usable_cores", lambda: 4)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    heard = []
+    monkeypatch.setattr(
+        preparing, "encode_stream", lambda *given, **how: iter((heard.append(how["threads"]),))
+    )
+    list(prepare(DataConfig(corpus=str(text)), data_dir=None, note=print).pieces("train"))
+    assert heard == [threads]

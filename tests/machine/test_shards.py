@@ -36,6 +36,32 @@ bardling.train(sys.argv[1], name="x", runs_dir=sys.argv[2], **settings)
 print(json.dumps(list(held.values())))
 """
 
+BACK = """
+import sys
+import bardling
+from bardling.training.learner import BatchLoss
+from tiny import SETTINGS, Listener
+settings = SETTINGS | {"parallel": "fsdp", "precision": "fp32", "optimizer": sys.argv[3]}
+forward, calls = BatchLoss.forward, [0]
+def spoilt(self, *given):
+    calls[0] += 1
+    return forward(self, *given) * (float("nan") if 6 <= calls[0] <= 8 else 1.0)
+BatchLoss.forward = spoilt
+ears = Listener()
+run = bardling.train(
+    sys.argv[1], name="x", runs_dir=sys.argv[2], retreats=1, watcher=ears, **settings
+)
+print(run.folder.result()["last"]["step"], ears.notes)
+"""
+BUDGET = """
+import sys
+import bardling
+from tiny import SETTINGS
+settings = SETTINGS | {"parallel": "fsdp", "budget": "4s", "eval_interval_steps": 0}
+run = bardling.train(sys.argv[1], name="x", runs_dir=sys.argv[2], **settings)
+print(run.config.total_steps, run.folder.result()["last"]["step"])
+"""
+
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory) -> Path:
@@ -53,6 +79,22 @@ def test_each_process_has_half_of_weights_gradients_and_memory(text, tmp_path, o
         assert all(part == pytest.approx(total / 2, rel=0.05) for part in parts)
         assert all(memory == numbers[1] for numbers in held for memory in numbers[3:])
     assert all(a[0] == a[1] + b[1] for a, b in zip(mine, other, strict=True))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_sharers_go_back_together_where_the_loss_stays_not_finite(text, tmp_path, optimizer):
+    said = together(BACK, text, tmp_path, optimizer)
+    assert [(code, err) for code, _, err in said] == [(0, ""), (0, "")]
+    mine, other = (out.split(maxsplit=1) for _, out, _ in said)
+    assert mine[0] == other[0] == "12"
+    assert "Back to step 4, and on at 0.5 of the rate" in mine[1]
+
+
+def test_a_budget_in_time_is_measured_by_sharers_too(text, tmp_path):
+    said = together(BUDGET, text, tmp_path)
+    assert [(code, err) for code, _, err in said] == [(0, ""), (0, "")]
+    (mine, other) = (out.split() for _, out, _ in said)
+    assert mine == other and mine[0] == mine[1] and int(mine[0]) > 2
 
 
 def test_ordinary_tensors_stay_as_they_are():

@@ -6,11 +6,18 @@ what another host is told, and that a good try follows every bad one.
 
 import gzip
 import hashlib
+import os
+import signal
 import socket
+from collections.abc import Mapping
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
+from faults import Log, at, killed, torn, watched
+from nursery import nursery
 from promises import Protection
 
 from bardling.data import hub_transfer
@@ -38,6 +45,12 @@ PROTECTIONS = (
         line="for chunk in response.iter_raw():\n                held += chunk",
         broken="for chunk in response.iter_bytes():\n                held += chunk",
         test="test_a_file_of_the_hub_is_never_unpacked_on_its_way[packed]",
+    ),
+    Protection(
+        file="data/hub_files.py",
+        line="                remove_leftovers(parent)",
+        broken="                pass",
+        test="test_a_download_that_is_killed_is_made_up_for",
     ),
 )
 BODY = bytes(range(256)) * 1000
@@ -216,3 +229,47 @@ def test_another_host_is_not_told_the_token(hub):
     there = [headers for path, headers in hub.asked if path == "/elsewhere"]
     assert there and all(headers["Authorization"] is None for headers in there)
     assert any(headers["Authorization"] == f"Bearer {TOKEN}" for _, headers in hub.asked)
+
+
+def fetch_there(surroundings: Mapping[str, str], make_watch=None) -> str:
+    """Fetch in another process, in pieces; return where it lies."""
+    os.environ |= surroundings
+    hub_transfer.PIECE_BYTES = len(TRAIN) // 3
+    (file,) = find_files(HUB).train
+    with watched(make_watch and make_watch()):
+        return str(fetch(file))
+
+
+def logged(surroundings: Mapping[str, str], folder: Path) -> list[str]:
+    log = Log(folder)
+    fetch_there(surroundings, lambda: log)
+    return [entry.name for entry in log.entries]
+
+
+def kill_downloads(parent: Path, step: int) -> str:
+    """Kill a download at its operations, with half of the bytes on their way; then try again."""
+
+    def there(name: str) -> tuple[dict[str, str], Path]:
+        kept = {name: os.environ[name] for name in ("HF_ENDPOINT", "HF_TOKEN", "no_proxy")}
+        return kept | {"HF_HOME": str(parent / name / "home")}, parent / name
+
+    first, folder = there("whole")
+    names = nursery().run(logged, first, folder)
+    whole = everything(folder)
+    numbers = range(len(names))[::step]
+    for number in numbers:
+        surroundings, folder = there(f"killed-{number}")
+        outcome = nursery().try_to(fetch_there, surroundings, partial(at, number, torn, killed))
+        assert outcome.signal == signal.SIGKILL
+        assert Path(nursery().run(fetch_there, surroundings)).read_bytes() == TRAIN
+        assert everything(folder) == whole
+    return f"killed at {len(numbers)} of {len(names)} operations of a download"
+
+
+def test_a_download_that_is_killed_is_made_up_for(hub, tmp_path):
+    kill_downloads(tmp_path / "there", 3)
+
+
+@pytest.mark.sweep
+def test_a_download_that_is_killed_anywhere(hub, tmp_path, record_property):
+    record_property("measured", kill_downloads(tmp_path / "there", 1))

@@ -21,7 +21,7 @@ from bardling.data.hub_transfer import (
     hub_library,
 )
 from bardling.errors import CorpusError, UsageError
-from bardling.storage import exists, open_file, write_text
+from bardling.storage import exists, open_file, remove_leftovers, write_text
 
 _NAME = r"(?!.*(?:--|\.\.))\w(?:[\w.-]{0,94}\w)?"  # the hub's own rule
 _REVISION = re.compile(r"(?:refs/(?:convert|pr)/)?(?!.*\.\.)\w[\w.-]{0,127}", re.ASCII)
@@ -120,6 +120,8 @@ def fetch(file: HubFile, *, heard: Callable[[int, int], None] | None = None) -> 
             return place
         lock.parent.mkdir(parents=True, exist_ok=True)
         with hub_library("huggingface_hub.utils").WeakFileLock(lock):
+            for parent in (blob.parent, folder / "refs"):
+                remove_leftovers(parent)  # of one that was killed
             for path in (place, blob):
                 if not _is_whole(file, path):
                     path.unlink(missing_ok=True)
@@ -161,14 +163,17 @@ def _download(file: HubFile, blob: Path, heard: Callable[[int, int], None]) -> N
 
 
 def _link(file: HubFile, blob: Path, place: Path) -> None:
-    """Give a blob the name that it has in its commit, and the commit that of its revision."""
+    """Give the commit the name of its revision, and a blob the one that it has in its commit.
+
+    Whoever finds the second takes the first for done.
+    """
+    if file.revision != file.commit:
+        write_text(hub_folder(file.hub) / "refs" / file.revision, file.commit)
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         place.symlink_to(os.path.relpath(blob, place.parent))
     except OSError:  # no links here: the hub then keeps the file itself
         blob.replace(place)
-    if file.revision != file.commit:
-        write_text(hub_folder(file.hub) / "refs" / file.revision, file.commit)
 
 
 def _digest(file: HubFile) -> Any:
