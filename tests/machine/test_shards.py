@@ -117,9 +117,15 @@ class Sharer(type(ALONE)):
     ],
 )
 def test_what_does_not_go_with_it_is_refused(wish, name):
-    with pytest.raises(UsageError, match=f"there is no {name}"):
+    with pytest.raises(ConfigError, match=f"there is no {name}"):
+        MachineConfig(parallel="fsdp", **wish)
+
+
+def test_nor_does_what_a_device_would_choose(monkeypatch):
+    monkeypatch.setattr("bardling.machine.machine.pick_precision", lambda *_: "fp16")
+    with pytest.raises(UsageError, match="there is no fp16"):
         choose_machine(
-            MachineConfig(parallel="fsdp", device="cpu", **wish), train_seconds=1.0, team=Sharer()
+            MachineConfig(parallel="fsdp", device="cpu"), train_seconds=1.0, team=Sharer()
         )
 
 

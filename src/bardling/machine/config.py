@@ -43,5 +43,20 @@ class MachineConfig:
         check_fields(self)
         if not 0 <= self.threads <= MOST_THREADS:
             raise ConfigError(f"threads is {self.threads}; it must be from 0 to {MOST_THREADS:,}")
+        if self.parallel == "fsdp":
+            self._check_sharing()
         if (self.device, self.precision) == ("mps", "fp64"):
             raise ConfigError("mps has no float64; take --machine.device cpu for fp64")
+
+    def _check_sharing(self) -> None:
+        """Refuse what needs all weights in one process."""
+        asked = {
+            "kernels native": self.kernels == "native",
+            f"compile {self.compile}": self.compile not in ("auto", "off"),
+            "precision fp16": self.precision == "fp16",
+        }
+        for name, is_asked in asked.items():
+            if is_asked:
+                raise ConfigError(
+                    f"with --machine.parallel fsdp there is no {name}: leave one of the two away"
+                )

@@ -121,17 +121,9 @@ def choose_machine(
 
 
 def _for_sharers(config: MachineConfig, precision: str) -> MachineConfig:
-    """Return what goes with weights that are shared out; refuse what does not."""
-    asked = {
-        "kernels native": config.kernels == "native",
-        f"compile {config.compile}": config.compile not in ("auto", "off"),
-        "precision fp16": precision == "fp16",
-    }
-    for name, is_asked in asked.items():
-        if is_asked:
-            raise UsageError(
-                f"with --machine.parallel fsdp there is no {name}: leave one of the two away"
-            )
+    """Return what goes with weights that are shared out."""
+    if precision == "fp16":
+        raise UsageError("with --machine.parallel fsdp there is no fp16: take bf16 or fp32")
     return replace(config, kernels="plain", compile="off")
 
 
