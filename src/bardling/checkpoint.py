@@ -85,10 +85,10 @@ def checkpoint_files(
 ) -> dict[str, storage.Contents]:
     """Return the files of a checkpoint, a copy that later steps do not reach.
 
-    The copy is on `tray` until the next one. Where weights are shared out, all processes have to
-    ask for it.
+    The copy is on `tray` until the next one. Where weights are shared out, the other processes
+    have to `give` theirs meanwhile.
     """
-    weights = {name: whole(p.detach()) for name, p in model.named_parameters()}
+    weights = {name: p.detach() for name, p in model.named_parameters()}
     return {
         WEIGHTS: tray.lay(WEIGHTS, weights, format="pt"),
         MEMORY: tray.lay(MEMORY, state_tensors(model, optimizer)),
@@ -98,6 +98,13 @@ def checkpoint_files(
             {**dataclasses.asdict(state), "optimizer_groups": group_settings(optimizer)}
         ),
     }
+
+
+def give(model: nn.Module, optimizer: Optimizers) -> None:
+    """Take part in what another process gathers for `checkpoint_files`, and keep nothing."""
+    for tensors in (dict(model.named_parameters()), state_tensors(model, optimizer)):
+        for tensor in tensors.values():
+            whole(tensor.detach())
 
 
 def write_checkpoint(folder: Path, files: Mapping[str, storage.Contents]) -> None:

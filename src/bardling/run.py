@@ -83,6 +83,7 @@ def resume_run(
         if newest is not None:
             _mend(run, newest, watcher)
         config = run.config()
+        config = config if wishes is None else replace(config, machine=wishes)
         part = -(-require_rows(config, team) // config.training.accumulate)
         require_memory(config, batch_size=part, team=team)
         return None if newest is None else newest.state.step
@@ -101,7 +102,9 @@ def resume_run(
         if step is not None and newest is None:  # another process has found it
             newest = load_checkpoint(run.checkpoint_path(step))
         seen = replace(run, writes=team.rank == 0)
-        Trainer(seen, watcher, newest, wishes=wishes, began=began, team=team).train()
+        trainer = Trainer(seen, watcher, newest, wishes=wishes, began=began, team=team)
+        newest = None  # it would lie in memory as long as the run takes
+        trainer.train()
 
 
 def require_rows(config: RunConfig, team: Team) -> int:
@@ -186,7 +189,8 @@ def require_memory(config: RunConfig, *, batch_size: int, team: Team = ALONE) ->
     """
     kept = kept_states(config.optimizer)
     steps = training_memory(config.model, batch_size=batch_size, **kept)
-    needed = steps.total + fixed_memory(config.model)
+    copied = steps.weights + steps.optimizer  # to be saved
+    needed = steps.total + fixed_memory(config.model) + (copied if team.rank == 0 else 0)
     if config.machine.parallel == "fsdp" and team.size > 1:
         shared = steps.weights + steps.gradients + steps.optimizer
         needed += steps.weights - shared * (team.size - 1) // team.size  # whole to validate

@@ -13,6 +13,7 @@ from bardling.checkpoint import (
     MEMORY,
     WEIGHTS,
     checkpoint_files,
+    give,
     prune_checkpoints,
     write_checkpoint,
 )
@@ -74,7 +75,10 @@ class Saver:
             self._note(f"step {state.step} is not saved: its weights are not finite")
             return
         files: Mapping[str, Contents] = {}
-        if self.saved_step < state.step and (self._run.writes or bench.machine.team.sharing):
+        is_new = self.saved_step < state.step
+        if is_new and bench.machine.team.sharing and not self._run.writes:
+            give(bench.learner.model, bench.learner.optimizers)
+        if is_new and self._run.writes:
             files = checkpoint_files(
                 model=bench.learner.model,
                 optimizer=bench.learner.optimizers,

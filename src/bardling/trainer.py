@@ -103,13 +103,13 @@ class Trainer:
 
     def _prepare(self) -> None:
         """Compile, work out the steps of a budget in time, and cut the log to where we stand."""
-        self.saver.prepare()
         self.watcher.preparing(self.run.name, self.bench.machine.describe())
         findings = None
         with self.stop.at_once(farewell=self._farewell()):
             if self.settings.quick_checks and self.state.step == 0:
                 findings = self.bench.quick_checks()  # before the clock of a budget is looked at
             self.bench.rehearse(self.pace)
+        self.saver.prepare()
         self.state = replace(self.state, conditions=self.bench.machine.conditions)
         for member in self.bench.learner.optimizers.members:
             member.register_step_pre_hook(lambda *_: self._move())
@@ -268,6 +268,7 @@ class Trainer:
     def _save(self) -> None:
         """Write a checkpoint of this step where there is none, then let old ones go."""
         self._tell()
+        self._settle()  # without the limit in time of what comes in the midst of a step
         self.saver.save(self.state)
 
     def _settle(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from bardling.machine.shards import whole
 from bardling.storage import Contents
 
 JOINED_BYTES = 2**20
@@ -33,7 +34,10 @@ class Tray:
             self._blocks[name] = torch.zeros(n_bytes, dtype=torch.uint8)
 
     def lay(self, name: str, tensors: Mapping[str, Tensor], **metadata: str) -> Contents:
-        """Return the bytes of a safetensors file, a copy that no change of the tensors reaches."""
+        """Return the bytes of a safetensors file, a copy that no change of the tensors reaches.
+
+        Those that are shared out are gathered one after the other, by all processes.
+        """
         header: dict[str, object] = {"__metadata__": metadata} if metadata else {}
         place = 0
         for key, tensor in tensors.items():
@@ -55,7 +59,7 @@ class Tray:
         self.reserve(name, n_bytes)
         block, place = self._blocks[name][:n_bytes], 0
         for tensor in tensors.values():
-            data = tensor.detach().reshape(-1).view(torch.uint8)
+            data = whole(tensor.detach()).reshape(-1).view(torch.uint8)
             block[place : place + data.numel()].copy_(data)
             place += data.numel()
         return block

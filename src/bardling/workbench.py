@@ -71,12 +71,13 @@ class Workbench:
         self.documents = known_documents(self.val, self.tokenizer)
         self.goes_on = checkpoint is not None
         self.before = None if checkpoint is None else checkpoint.state.conditions
+        asked = wishes or self.config.machine
         machine = choose_machine(
-            wishes or self.config.machine,
+            asked,
             train_seconds=self._expected_seconds(),
             before=self.before,
             obstacle=partial(obstacle, self.config.model),
-            team=sharing(team) if self.config.machine.parallel == "fsdp" else team,
+            team=sharing(team) if asked.parallel == "fsdp" else team,
         )
         self.machine: Machine = with_kernels(machine)
         self.plain = self.learner = self._learner(checkpoint)
@@ -90,8 +91,8 @@ class Workbench:
         if not self.machine.team.sharing:
             return model
         gathered = GPT(self.config.model).to(self.machine.device, self.machine.dtype)
-        weights = {name: whole(p.detach()) for name, p in model.named_parameters()}
-        load_weights(gathered, weights, self.run.name)
+        for mine, shared in zip(gathered.parameters(), model.parameters(), strict=True):
+            mine.data.copy_(whole(shared.detach()))
         return gathered
 
     @property
@@ -263,7 +264,7 @@ class Workbench:
         model = GPT(self.config.model, seed=self.settings.seed)
         model = model.to(self.machine.device, self.machine.dtype)
         if self.machine.team.sharing:
-            share_out(model, model.blocks)
+            share_out(model, model.blocks, self.machine.device.type)
         learner = build_learner(model, self.config.optimizer, self.machine, pretraining_loss)
         if checkpoint is None:
             return learner

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from safetensors.torch import load_file
 
 from bardling.cli import main
 from bardling.errors import StorageError, UsageError
-from bardling.interchange.pickled import unpickle
+from bardling.interchange import pickled
 
 WEIGHTS = {"wte.weight": torch.arange(12.0).reshape(3, 4), "ln_f.weight": torch.ones(4)}
+
+
+unpickle = partial(pickled.unpickle, trust=True)
 
 
 class Bomb:
@@ -84,8 +88,19 @@ def test_a_file_without_named_tensors_is_refused(tmp_path, held):
         unpickle(written(tmp_path, held), tmp_path / "x.safetensors")
 
 
-def test_sparse_tensors_are_refused(tmp_path):
-    source = written(tmp_path, {"w": torch.eye(3).to_sparse()})
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.eye(3).to_sparse(),
+        lambda: torch.eye(3).to_sparse_csr(),
+        lambda: torch.ones(1).expand(10**12),
+        lambda: torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.qint8),
+    ],
+    ids=["sparse", "rows", "the same number over and over", "quantized"],
+)
+def test_what_is_no_plain_tensor_is_refused(tmp_path, make):
+    source = written(tmp_path, {"w": make()})
     with pytest.raises(StorageError):
         unpickle(source, tmp_path / "x.safetensors")
 
@@ -111,6 +126,11 @@ def test_without_trust_the_file_is_not_even_opened(tmp_path, capsys):
     assert main(words) == 2
     said = capsys.readouterr().err
     assert "a .pt file is a pickle" in said and "say --trust" in said and "no.pt" not in said
+
+
+def test_nor_is_it_from_python(tmp_path):
+    with pytest.raises(UsageError, match="trust=True"):
+        pickled.unpickle(tmp_path / "no.pt", tmp_path / "x.safetensors")
 
 
 def test_the_verb_says_what_there_was(tmp_path, capsys):

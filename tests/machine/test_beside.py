@@ -9,6 +9,7 @@ import time
 import pytest
 
 from bardling.machine.beside import Beside
+from bardling.machine.stop import StopRequest
 
 SECONDS = 30  # of patience; nothing here takes as long
 
@@ -74,13 +75,28 @@ def test_another_error_waits_for_it_and_is_the_one_that_is_told():
     assert done == [True]
 
 
-def test_who_insists_on_leaving_does_not_wait():
+def test_who_insists_on_leaving_does_not_wait(monkeypatch):
+    monkeypatch.setattr(StopRequest, "owns_process", True)
     go = threading.Event()
     with pytest.raises(KeyboardInterrupt), Beside() as beside:
         beside.begin(lambda: go.wait(SECONDS) and None)
         raise KeyboardInterrupt
     assert not go.is_set()
     go.set()
+
+
+def test_where_the_process_goes_on_the_work_is_waited_for():
+    """In a notebook, whose next cell may go on with the same run."""
+    done = []
+
+    def slow() -> None:
+        time.sleep(0.05)
+        done.append(True)
+
+    with pytest.raises(KeyboardInterrupt), Beside() as beside:
+        beside.begin(slow)
+        raise KeyboardInterrupt
+    assert done == [True]
 
 
 def test_a_process_that_ends_does_not_wait_either():
@@ -94,11 +110,32 @@ def test_a_process_that_ends_does_not_wait_either():
     assert time.monotonic() - began < SECONDS
 
 
+NICENESS = """
+import os, sys, threading
+from bardling.machine.beside import Beside
+os.nice(int(sys.argv[1]))
+beside, found = Beside(), []
+beside.begin(lambda: found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+beside.settle()
+print(found[0], os.getpriority(os.PRIO_PROCESS, 0))
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
-def test_it_lets_those_who_compute_go_first():
-    beside, found = Beside(), []
-    mine = os.getpriority(os.PRIO_PROCESS, 0)
-    beside.begin(lambda: found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+@pytest.mark.parametrize("nice", [0, 15, 19])
+def test_it_lets_those_who_compute_go_first(nice):
+    command = [sys.executable, "-c", NICENESS, str(nice)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    mine = os.getpriority(os.PRIO_PROCESS, 0) + nice
+    assert [*map(int, said)] == [min(mine + 10, 19), min(mine, 19)]
+
+
+def test_it_works_where_nobody_may_be_nicer(monkeypatch):
+    def refused(*given):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refused)
+    beside, done = Beside(), []
+    beside.begin(lambda: done.append(True))
     beside.settle()
-    assert found == [min(mine + 10, 19)]
-    assert os.getpriority(os.PRIO_PROCESS, 0) == mine
+    assert done == [True]

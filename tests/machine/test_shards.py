@@ -4,6 +4,7 @@ That two sharers end at the weights of one process is in tests/reliability/test_
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,35 @@ run = bardling.train(sys.argv[1], name="x", runs_dir=sys.argv[2], **settings)
 print(run.config.total_steps, run.folder.result()["last"]["step"])
 """
 
+SWITCH = """
+import os, signal, sys
+from pathlib import Path
+import bardling
+from bardling import trainer
+from tiny import SETTINGS, Listener
+sharing, real = [], trainer.Workbench
+def seen(*given, **named):
+    bench = real(*given, **named)
+    sharing.append(bench.machine.team.sharing)
+    return bench
+trainer.Workbench = seen
+class Stopper(Listener):
+    def stepped(self, result, tokens_per_second):
+        if result.step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+ears = Listener()
+try:
+    bardling.train(
+        sys.argv[1], name="x", runs_dir=sys.argv[2], watcher=Stopper(), parallel=sys.argv[3],
+        **SETTINGS,
+    )
+except bardling.errors.Interrupted:
+    run = Path(sys.argv[2]) / "x"
+    config = bardling.load(run).config.with_overrides(parallel=sys.argv[4])
+    bardling.train_config(config, resume=run, watcher=ears)
+print("sharing", sharing, ears.notes)
+"""
+
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory) -> Path:
@@ -95,6 +125,29 @@ def test_a_budget_in_time_is_measured_by_sharers_too(text, tmp_path):
     assert [(code, err) for code, _, err in said] == [(0, ""), (0, "")]
     (mine, other) = (out.split() for _, out, _ in said)
     assert mine == other and mine[0] == mine[1] and int(mine[0]) > 2
+
+
+@pytest.mark.parametrize(("first", "then"), [("ddp", "fsdp"), ("fsdp", "ddp")])
+def test_a_run_may_go_on_with_the_other_way(text, tmp_path, first, then):
+    said = together(SWITCH, text, tmp_path, first, then)
+    assert [(code, err) for code, _, err in said] == [(0, ""), (0, "")]
+    mine = said[0][1]
+    assert f"sharing {[first == 'fsdp', then == 'fsdp']}" in mine
+    assert f"parallel {first} before, {then} now" in mine
+
+
+def test_alone_a_run_that_was_compiled_goes_on_whatever_is_asked():
+    before = replace(choose_machine(MachineConfig(device="cpu"), train_seconds=1.0), compiled=True)
+    for precision in ("bf16", "fp16"):
+        conditions = replace(before, precision=precision).conditions
+        for team in (ALONE, Sharer()):
+            machine = choose_machine(
+                MachineConfig(parallel="fsdp", device="cpu"),
+                train_seconds=1.0,
+                before=conditions,
+                team=team,
+            )
+            assert not machine.compiled and machine.precision != "fp16"
 
 
 def test_ordinary_tensors_stay_as_they_are():
@@ -145,9 +198,9 @@ def test_a_model_that_no_process_could_hold_alone_may_be_shared_out(monkeypatch,
 
     large = {"n_layer": 12, "n_head": 12, "n_embd": 768, "block_size": 8, "vocab_size": 1000}
     whole_model, shared_out = (tiny_config(text, **large, parallel=way) for way in ("ddp", "fsdp"))
-    monkeypatch.setattr("bardling.run.physical_bytes", lambda: 2**30)
-    with pytest.raises(ConfigError, match=r"this machine has 1\.0 GiB"):
+    monkeypatch.setattr("bardling.run.physical_bytes", lambda: 2**31)
+    with pytest.raises(ConfigError, match=r"this machine has 2\.0 GiB"):
         require_memory(whole_model, batch_size=1, team=Ten())
     require_memory(shared_out, batch_size=1, team=Ten())
-    with pytest.raises(ConfigError, match=r"this machine has 1\.0 GiB"):
+    with pytest.raises(ConfigError, match=r"this machine has 2\.0 GiB"):
         require_memory(shared_out, batch_size=1)

@@ -1,10 +1,13 @@
 """Each promise rests on lines that are there: broken one by one in a copy, the row's test fails."""
 
+import atexit
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +18,54 @@ import bardling
 
 HERE = Path(__file__).parent
 SOURCE = Path(bardling.__file__).parent
+
+
+WARM = """
+import json, os, sys
+import hypothesis, jaxtyping, numpy, pytest, safetensors.torch, torch
+import torch.distributed, torch.nn.parallel
+for line in sys.stdin:
+    folder, words, said = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        with open(said, "wb") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.path.insert(0, folder)
+        os.environ["PYTHONPATH"] = folder
+        os._exit(int(pytest.main(words)))
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+class Warm:
+    """A process that has loaded what takes long, and nothing of ours; it forks for each test."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", WARM],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parents[1],
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+        atexit.register(self.close)
+
+    def ask(self, folder: Path, words: list[str], said: Path) -> int:
+        """Run pytest on the copy in a folder; return its exit code."""
+        print(json.dumps([str(folder), words, str(said)]), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+@cache
+def warm() -> Warm:
+    """Return the warm process of this one."""
+    return Warm()
 
 
 def protections() -> list:
@@ -37,12 +88,8 @@ def test_protection(path: Path, protection: Protection, tmp_path: Path):
     assert text.count(protection.line) == 1, "the line is not there, or more than once"
     source.write_text(text.replace(protection.line, protection.broken))
     words = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", f"{path}::{protection.test}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words],
-        capture_output=True, text=True, cwd=HERE.parents[1],
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
-    assert done.returncode == 1, done.stdout[-2000:]
+    code = warm().ask(tmp_path, words, tmp_path / "said")
+    assert code == 1, (tmp_path / "said").read_text()[-2000:]
 
 
 def test_protections_are_where_they_are_said_to_be():

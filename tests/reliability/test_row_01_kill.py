@@ -174,9 +174,9 @@ def test_killed_at_every_operation_and_at_fifty_random_moments(
 ):
     numbers = range(len(undisturbed[0]))
     measured = [kill_at_operations(undisturbed, tmp_path, numbers)]
-    beside = kill_at_operations(undisturbed, tmp_path, numbers[::3], begin_beside)
+    beside = kill_at_operations(undisturbed, tmp_path, numbers[::4], begin_beside)
     measured.append(f"{beside} while a thread writes")
-    measured.append(kill_while_it_mends(undisturbed, tmp_path, 1))
+    measured.append(kill_while_it_mends(undisturbed, tmp_path, 2))
     measured.append(kill_at_random(tmp_path, 50))
     runs = [new_folder(tmp_path, f"again-{seed}") for seed in range(10)]
     n_kills = [kill_over_and_over(undisturbed, run, seed) for seed, run in enumerate(runs)]

@@ -25,7 +25,7 @@ from together import TINY, children, is_alive, last_step, training, wait_until
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 SECONDS = 10
-STEPS = 200
+STEPS = 140
 OPTIONS = (
     *(*TINY, "--machine.precision", "fp32", "--accumulate", "2", "--budget", f"{STEPS}steps"),
     *("--eval-interval-steps", "10", "--sample-tokens", "20"),
@@ -98,7 +98,7 @@ def test_at_any_moment_it_leaves_in_time_and_goes_on_exactly(
             time.sleep(chance.uniform(0.3, 0.95) * seconds)
             began, ended = time.monotonic(), child.poll()
             child.send_signal(stop)
-            _, err = child.communicate(timeout=60)
+            _, err = child.communicate(timeout=30)
         took = time.monotonic() - began
         assert ended is not None or child.returncode in (CODES[stop], 0, -stop), err
         assert took < SECONDS
@@ -127,7 +127,7 @@ def test_two_processes_end_together_and_go_on_exactly(folder, pair, who, record_
                 os.kill(pid, signal.SIGINT)
         else:
             os.kill(both[1], signal.SIGTERM)
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=30)
     took = time.monotonic() - began
     assert child.returncode == (130 if who == "all" else 143), err
     step = RunFolder(folder / who).steps()[-1]
@@ -152,7 +152,7 @@ def test_two_processes_leave_while_one_prepares_the_text(folder, asked, record_p
         wait_until(lambda: run.tokens_path.is_dir(), child)
         os.kill(both[asked], signal.SIGTERM)
         began = time.monotonic()
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=30)
     took = time.monotonic() - began
     assert child.returncode == 143, err
     assert err.count("\n") <= 1 and "Traceback" not in err

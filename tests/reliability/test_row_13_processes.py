@@ -64,7 +64,7 @@ WAYS = ("adamw", "muon", "parts", "many", "shared", "shared-many")
 PROTECTIONS = (
     Protection(
         file="machine/ranks.py",
-        line="first, last = (batch_size * (self.rank + one) // self.size for one in (0, 1))",
+        line="first, last = (batch_size * (who + one) // self.size for one in (0, 1))",
         broken="first, last = 0, batch_size // self.size",
         test="test_in_float64_the_weights_are_those_of_one_process",
     ),
@@ -85,12 +85,6 @@ PROTECTIONS = (
         line="layer.set_gradient_divide_factor(1.0)",
         broken="layer.set_gradient_divide_factor(2.0)",
         test="test_in_float64_the_weights_are_those_of_one_process[shared]",
-    ),
-    Protection(
-        file="machine/shards.py",
-        line="layer.set_requires_gradient_sync(True, recurse=False)",
-        broken="pass",
-        test="test_in_float64_the_weights_are_those_of_one_process[shared-many]",
     ),
 )
 

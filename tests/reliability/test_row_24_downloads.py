@@ -48,7 +48,7 @@ PROTECTIONS = (
     ),
     Protection(
         file="data/hub_files.py",
-        line="                remove_leftovers(parent)",
+        line="                remove_leftovers(path.parent, of=path.name)",
         broken="                pass",
         test="test_a_download_that_is_killed_is_made_up_for",
     ),

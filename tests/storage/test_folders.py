@@ -278,3 +278,20 @@ def test_a_kill_at_any_operation_leaves_whole_folders_only(tmp_path, monkeypatch
         storage.remove_leftovers(parent)
         assert names(parent) == ["step-1"]
     assert published == [len(order) - 1]  # between the rename and the fsync after it
+
+
+def test_what_would_not_be_read_back_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("bardling.storage.folders.DEFAULT_LIMIT", 10)
+    with pytest.raises(StorageError, match="would have 11 bytes, and no more than 10"):
+        storage.publish_folder(tmp_path / "x", {"a": b"1", "b": (b"123456", b"78901")})
+    assert list(tmp_path.iterdir()) == []
+    storage.publish_folder(tmp_path / "x", {"b": (b"123456", b"7890")})
+    assert storage.read_folder(tmp_path / "x") == {"b": b"1234567890"}
+
+
+def test_leftovers_of_others_stay_where_a_name_is_given(tmp_path):
+    mine, other = (tmp_path / f".{name}.tmp-{2**22 + 1}" for name in ("mine", "other"))
+    for path in (mine, other):
+        path.write_bytes(b"")
+    assert storage.remove_leftovers(tmp_path, of="mine") == 1
+    assert [*tmp_path.iterdir()] == [other]

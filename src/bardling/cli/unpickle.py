@@ -9,13 +9,7 @@ import tyro
 
 import bardling
 from bardling.cli.options import Word, parse
-from bardling.errors import UsageError
 from bardling.reporting.screen import Screen
-
-RISK = (
-    "a .pt file is a pickle: torch reads it without running what it holds, and has had faults by "
-    "which a file made for that ran code all the same. Read only files of people you trust"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +33,9 @@ class UnpickleArguments:
 def run(argv: Sequence[str]) -> int:
     """Parse the options, read, write, and say what there was."""
     arguments = parse(UnpickleArguments, argv, prog="bardling unpickle")
-    if not arguments.trust:
-        raise UsageError(f"{RISK}; if that is so, say --trust")
-    tensors = bardling.unpickle(arguments.source, arguments.target, within=arguments.within)
+    tensors = bardling.unpickle(
+        arguments.source, arguments.target, within=arguments.within, trust=arguments.trust
+    )
     numbers = sum(tensor.numel() for tensor in tensors.values())
     Screen().print(
         f"{arguments.target}: {len(tensors):,} tensors, {numbers:,} numbers; "

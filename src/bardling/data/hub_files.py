@@ -120,8 +120,8 @@ def fetch(file: HubFile, *, heard: Callable[[int, int], None] | None = None) -> 
             return place
         lock.parent.mkdir(parents=True, exist_ok=True)
         with hub_library("huggingface_hub.utils").WeakFileLock(lock):
-            for parent in (blob.parent, folder / "refs"):
-                remove_leftovers(parent)  # of one that was killed
+            for path in (blob, folder / "refs" / file.revision):
+                remove_leftovers(path.parent, of=path.name)  # of one that was killed
             for path in (place, blob):
                 if not _is_whole(file, path):
                     path.unlink(missing_ok=True)

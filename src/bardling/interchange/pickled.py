@@ -22,35 +22,47 @@ from bardling.fields import show
 _MOST_NAMES = 9
 
 
-def unpickle(source: Path, target: Path, *, within: str | None = None) -> dict[str, Tensor]:
+RISK = (
+    "a .pt file is a pickle: torch reads it without running what it holds, and has had faults by "
+    "which a file made for that ran code all the same. Read only files of people you trust"
+)
+
+
+def unpickle(
+    source: Path, target: Path, *, within: str | None = None, trust: bool = False
+) -> dict[str, Tensor]:
     """Write the tensors of a pickled file as safetensors; return them by name.
 
     `within` names the dictionary of them where the file holds several, as in nanoGPT's
     `{"model": ..., "optimizer": ...}`. Raises `StorageError` where the file holds anything but
     tensors, numbers, words and dictionaries of them, and `UsageError` where it is not clear which
-    tensors are meant, or `target` is there already.
+    tensors are meant, `target` is there already, or nobody says `trust`.
     """
+    if not trust:
+        raise UsageError(f"{RISK}; if that is so, say --trust (trust=True)")
     if storage.exists(target):
         raise UsageError(f"{target} is already there and is never overwritten: choose another name")
     data = BytesIO(storage.read_bytes(source))
     try:
         with warnings.catch_warnings(action="ignore"):  # of what is refused a line later
             held = torch.load(data, map_location="cpu", weights_only=True)
+        tables = _tables(held)
     except Exception as error:  # whatever a reader of pickles comes upon
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise StorageError(f"{source} is no file of tensors alone: {show(first[:150])}") from error
-    tensors = _chosen(held, within, source)
+    tensors = _chosen(tables, within, source)
     apart = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     storage.write_bytes(target, tensor_bytes(apart, metadata={"format": "pt"}))
     return apart
 
 
-def _chosen(held: Any, within: str | None, source: Path) -> Mapping[str, Tensor]:
+def _chosen(
+    found: Mapping[str, Mapping[str, Tensor]], within: str | None, source: Path
+) -> Mapping[str, Tensor]:
     """Return the one dictionary of tensors that is meant."""
-    found = _tables(held)
     if within is None and len(found) == 1:
         return next(iter(found.values()))
-    if within in found:
+    if within is not None and within in found:
         return found[within]
     if not found:
         raise StorageError(f"{source} holds no dictionary of tensors by name")
@@ -71,7 +83,13 @@ def _is_table(held: Any) -> bool:
         isinstance(held, Mapping)
         and len(held) > 0
         and all(
-            isinstance(name, str) and isinstance(value, Tensor) and not value.is_sparse
+            isinstance(name, str) and isinstance(value, Tensor) and _is_plain(value)
             for name, value in held.items()
         )
     )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Tell a tensor of numbers that lie in memory one by one, each once."""
+    is_whole = tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
+    return tensor.layout is torch.strided and not tensor.is_quantized and is_whole

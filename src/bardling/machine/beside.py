@@ -8,7 +8,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
+
+from bardling.machine.stop import StopRequest
 
 YIELDING = 10  # steps of Linux' niceness by which it lets those who compute go first
 
@@ -16,7 +19,8 @@ YIELDING = 10  # steps of Linux' niceness by which it lets those who compute go 
 class Beside:
     """A place for one piece of work beside the caller's own.
 
-    As a context it waits for the work at the end, but not where someone insists on leaving.
+    As a context it waits for the work at the end, but not where someone insists on leaving, and
+    the process with it.
     """
 
     def __init__(self) -> None:
@@ -54,13 +58,22 @@ class Beside:
     ) -> None:
         if kind is None:
             self.settle()
-        elif issubclass(kind, Exception) and self._thread is not None:
+        elif self._thread is not None and not (
+            StopRequest.owns_process and not issubclass(kind, Exception)
+        ):
             self._thread.join()  # the first error is the one to tell
 
     def _do(self, work: Callable[[], None]) -> None:
-        if sys.platform == "linux":  # where a thread has a niceness of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), YIELDING)
         try:
+            _let_others_go_first()
             work()
         except BaseException as raised:
             self._error = raised
+
+
+def _let_others_go_first() -> None:
+    """Be nicer than the process, where a thread can be that by itself; nobody minds if not."""
+    if sys.platform == "linux":
+        nicer = min(19, os.getpriority(os.PRIO_PROCESS, 0) + YIELDING)
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nicer)

@@ -24,6 +24,8 @@ class Conditions:
     threads: int
     processes: int = 1
     """How many shared the work; their sums are added in another order."""
+    parallel: str = "ddp"
+    """fsdp where they shared out the weights."""
     torch: str
     """Version of torch."""
 

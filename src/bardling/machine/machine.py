@@ -56,6 +56,7 @@ class Machine:
             kernels=f"{self.kernels} {self.kernels_made}".strip(),
             threads=self.threads,
             processes=self.team.size,
+            parallel="fsdp" if self.team.sharing else "ddp",
             torch=torch.__version__,
         )
 
@@ -156,9 +157,10 @@ def _as_before(config: MachineConfig, before: Conditions) -> MachineConfig:
     if config.device == "auto" and before.device in available_devices():
         filled["device"] = before.device
     same_device = filled.get("device", config.device) == before.device
-    if config.precision == "auto" and same_device:
+    shares = config.parallel == "fsdp"  # which goes without some of what was before
+    if config.precision == "auto" and same_device and not (shares and before.precision == "fp16"):
         filled["precision"] = before.precision
-    if config.compile == "auto":
+    if config.compile == "auto" and not shares:
         filled["compile"] = "on" if before.compiled else "off"
     if config.kernels == "auto" and before.kernels == "plain":
         filled["kernels"] = "plain"

@@ -6,10 +6,11 @@ lies. A tensor that is shared out says its whole shape; `whole` and `part_of` ar
 it and an ordinary one, and ordinary ones go through both as they are.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from bardling.extras import when_needed
@@ -18,6 +19,7 @@ from bardling.machine.team import Loss, Team
 
 FSDP = "torch.distributed.fsdp"  # which take half a second to load
 TENSORS = "torch.distributed.tensor"
+MESHES = "torch.distributed.device_mesh"
 
 
 @runtime_checkable
@@ -46,8 +48,8 @@ class Sharers(Ranks):
         return loss
 
     def apart(self, loss: Loss) -> AbstractContextManager[None]:
-        """Within, gradients stay in this process, to be added up with those of a later part."""
-        return _unsummed(_layers(loss) if isinstance(loss, nn.Module) else [])
+        """Change nothing: each part of a batch is added up at once, so that nobody has it whole."""
+        return nullcontext()
 
 
 def sharing(team: Team) -> Team:
@@ -55,13 +57,19 @@ def sharing(team: Team) -> Team:
     return Sharers(team.seat, team.store, team.works) if isinstance(team, Ranks) else team
 
 
-def share_out(model: nn.Module, parts: Iterable[nn.Module]) -> None:
-    """Leave to this process its part of all weights; each of `parts` is gathered by itself."""
+def share_out(model: nn.Module, parts: Iterable[nn.Module], device: str) -> None:
+    """Leave to this process its part of all weights; each of `parts` is gathered by itself.
+
+    `device` is the kind of those that the weights are on.
+    """
+    fsdp = when_needed(FSDP)
+    mesh = when_needed(MESHES).init_device_mesh(device, (dist.get_world_size(),))
     for module in (*parts, model):
-        when_needed(FSDP).fully_shard(module)
-    for layer in _layers(model):  # the sum, where it would take the mean
-        layer.set_gradient_divide_factor(1.0)
-        layer.set_force_sum_reduction_for_comms(True)
+        fsdp.fully_shard(module, mesh=mesh)
+    for layer in model.modules():
+        if isinstance(layer, fsdp.FSDPModule):  # the sum, where it would take the mean
+            layer.set_gradient_divide_factor(1.0)
+            layer.set_force_sum_reduction_for_comms(True)
 
 
 def whole(tensor: Tensor) -> Tensor:
@@ -82,20 +90,3 @@ def part_of(tensor: Tensor, like: Tensor) -> Tensor:
 def here(tensor: Tensor) -> Tensor:
     """Return what of a tensor lies in this process."""
     return tensor.to_local() if isinstance(tensor, SharedOut) else tensor
-
-
-def _layers(module: nn.Module) -> list[Any]:
-    """Return the modules whose weights are gathered together."""
-    kind = when_needed(FSDP).FSDPModule
-    return [layer for layer in module.modules() if isinstance(layer, kind)]
-
-
-@contextmanager
-def _unsummed(layers: list[Any]) -> Iterator[None]:
-    for layer in layers:
-        layer.set_requires_gradient_sync(False, recurse=False)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.set_requires_gradient_sync(True, recurse=False)

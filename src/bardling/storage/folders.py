@@ -48,8 +48,13 @@ def publish_folder(folder: Path, files: Mapping[str, Contents]) -> None:
 
     A folder that is already there is never overwritten. Missing parent folders are made.
     """
-    for name in files:
+    for name, data in files.items():
         _require_plain(name, folder)
+        if total_bytes(data) > DEFAULT_LIMIT:
+            raise StorageError(
+                f"{folder / name} would have {total_bytes(data):,} bytes, and no more than "
+                f"{DEFAULT_LIMIT:,} are ever read back"
+            )
     if folder.exists():
         raise StorageError(f"{folder} is already there and is never overwritten: remove it first")
     pieces = {name: (data,) if isinstance(data, bytes) else data for name, data in files.items()}
@@ -95,7 +100,7 @@ def read_folder(folder: Path, *, limits: Mapping[str, int] = _NO_LIMITS) -> dict
 
 
 def prove_folder(folder: Path) -> None:
-    """Read every file of a published folder as `read_folder` does, and keep nothing in memory."""
+    """Read every file of a folder that was just published, and keep nothing in memory."""
     for name, entry in _entries(folder).items():
         path = folder / name
         with open_file(path) as file, disk.stating("read", path):
@@ -204,14 +209,19 @@ def set_aside(folder: Path) -> Path:
     return aside
 
 
-def remove_leftovers(parent: Path) -> int:
-    """Remove what dead processes, or this one, left in `parent`, and return how many."""
+def remove_leftovers(parent: Path, of: str = "") -> int:
+    """Remove what dead processes, or this one, left in `parent`, and return how many.
+
+    With a name, only what would have become the file or folder `of` that name.
+    """
     n_removed = 0
     if not parent.is_dir():
         return n_removed
     with disk.stating("tidy", parent):
         for path in sorted(parent.iterdir()):
             match = _LEFTOVER.fullmatch(path.name)
+            if of and not path.name.startswith(f".{of}.tmp-"):
+                continue
             if match and (int(match[1]) == os.getpid() or not _is_alive(int(match[1]))):
                 _remove(path)
                 n_removed += 1

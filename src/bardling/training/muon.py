@@ -56,10 +56,11 @@ class StackedMuon(torch.optim.Muon):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     lying[tuple(sorted(parameter.shape))].append(parameter)
-            alike = list(lying.values())
-            stacks = [self._stack(parameters, group) for parameters in alike]
-            for parameters, changes in zip(alike, self._made(stacks, group), strict=True):
-                self._move(parameters, changes, group)
+            alone = self.team.size == 1  # then one shape after the other, which takes less memory
+            for alike in [[one] for one in lying.values()] if alone else [list(lying.values())]:
+                stacks = [self._stack(parameters, group) for parameters in alike]
+                for parameters, changes in zip(alike, self._made(stacks, group), strict=True):
+                    self._move(parameters, changes, group)
         return loss
 
     def _stack(
@@ -124,7 +125,7 @@ class StackedMuon(torch.optim.Muon):
 
 
 def _some(stack: Tensor, mine: range, way: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return what `way` makes of some matrices of a stack, bit for bit as it does of all.
+    """Return what `way` makes of some matrices of a stack, on a processor to the bit as of all.
 
     A lone matrix gets a neighbour: torch's products round it in another way than in company.
     """

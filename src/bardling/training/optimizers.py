@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from bardling.errors import CheckpointError
 from bardling.fields import show
-from bardling.machine.shards import part_of, whole
+from bardling.machine.shards import part_of
 from bardling.machine.team import ALONE, Team
 from bardling.training.muon import StackedMuon
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon, OptimizerConfig
@@ -201,13 +201,13 @@ def group_settings(optimizers: Optimizers) -> list[dict[str, Any]]:
 
 
 def state_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]:
-    """Return the optimizers' memory, one whole tensor for each `<parameter>/<state>`.
+    """Return the optimizers' memory, one tensor for each `<parameter>/<state>`.
 
     The order is the same in every process, because they may have to gather each together; that in
     which an optimizer holds its memory is by chance where it was restored.
     """
     return {
-        f"{name}/{key}": whole(value)
+        f"{name}/{key}": value
         for name, parameter in model.named_parameters()
         for key, value in sorted(optimizers.owners[parameter].state.get(parameter, {}).items())
     }
