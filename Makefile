@@ -7,7 +7,7 @@ DEV := $(VENV)/dev
 # torch is named with its exact version because a range would take the newest build there is.
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet "torch==2.13.0"
 
-.PHONY: demo test slow reliability soak check bench clean
+.PHONY: demo test slow reliability soak fuzz check bench clean
 
 demo: $(READY)  ## train for two minutes on stories the package makes itself; see how good it is
 	@$(BIN)/bardling train demo --resume auto --name demo
@@ -28,6 +28,10 @@ reliability: $(DEV)  ## every promise at full length, each also with its protect
 
 soak: $(DEV)  ## 2,000 steps with saves and validations: nothing piles up
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "sweep or not sweep" tests/reliability/test_row_33_soak.py
+
+fuzz: $(DEV)  ## every reader of files against bytes that atheris makes, a minute each
+	$(INSTALL) atheris
+	$(BIN)/python tests/reliability/fuzz.py
 
 check: $(DEV)  ## style, types, layers
 	$(BIN)/ruff check src tests benchmarks
