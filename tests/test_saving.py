@@ -202,3 +202,18 @@ def test_notes_of_the_thread_are_told_by_the_run(text, tmp_path, beside, monkeyp
     train(text, tmp_path, Hearing(), keep_last=1)
     assert heard and all("an old checkpoint stays" in text for text, _ in heard)
     assert {who for _, who in heard} == {mine}
+
+
+def test_memory_for_copies_that_is_not_there_does_not_end_a_run(
+    text, tmp_path, beside, monkeypatch
+):
+    """It is asked for again by the save itself, whose error is that of any step."""
+
+    def refused(self, name: str, n_bytes: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("can't allocate memory")
+        real(self, name, n_bytes)
+
+    real = saving.Tray.reserve
+    monkeypatch.setattr(saving.Tray, "reserve", refused)
+    assert train(text, tmp_path).result()["last"]["step"] == 12

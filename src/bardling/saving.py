@@ -6,6 +6,7 @@ read back by a thread while the training goes on. Whoever reads checkpoints, or 
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -62,8 +63,9 @@ class Saver:
             return
 
         def touch() -> None:
-            self._tray.reserve(WEIGHTS, round(expected.weights * factor))
-            self._tray.reserve(MEMORY, round(expected.optimizer * factor) + _COUNTERS_BYTES)
+            with suppress(MemoryError, RuntimeError):  # then the first save will see to it
+                self._tray.reserve(WEIGHTS, round(expected.weights * factor))
+                self._tray.reserve(MEMORY, round(expected.optimizer * factor) + _COUNTERS_BYTES)
 
         self._beside.begin(touch)
 
