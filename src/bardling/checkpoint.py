@@ -128,7 +128,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
                 f"its tokenizer has {tokenizer.vocab_size:,} tokens, and its model "
                 f"{config.model.vocab_size:,}"
             )
-        weights = _parse_tensors(files[WEIGHTS], WEIGHTS)
+        weights = parse_weights(files[WEIGHTS], WEIGHTS)
         _require_weights(config.model, weights)
         return Checkpoint(
             path=folder,
@@ -136,7 +136,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             tokenizer=tokenizer,
             state=state,
             weights=weights,
-            optimizer=_parse_tensors(files[MEMORY], MEMORY),
+            optimizer=parse_weights(files[MEMORY], MEMORY),
         )
     except KeyError as error:
         raise CheckpointError(f"{folder} holds no {error.args[0]}") from error
@@ -144,14 +144,20 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{folder} cannot be used: {error}") from error
 
 
-def _parse_tensors(data: bytes, name: str) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file, all of them finite numbers."""
+def parse_weights(
+    data: bytes, name: str, *, passed_over: Callable[[str], bool] = lambda key: False
+) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, all of them finite numbers.
+
+    Those whose names are `passed_over` are left out.
+    """
     if int.from_bytes(data[:8], "little") > _HEADER_BYTES:
         raise CheckpointError(f"{name} is no safetensors file with a header of ours")
     try:
         tensors = parse_tensors(data)
     except _REFUSED as error:
         raise CheckpointError(f"{name} is no safetensors file: {str(error)[:100]!r}") from error
+    tensors = {key: tensor for key, tensor in tensors.items() if not passed_over(key)}
     for key, tensor in tensors.items():
         if tensor.dtype not in _FLOATS or not tensor.isfinite().all():
             raise CheckpointError(f"{name}: {key[:100]!r} is not made of finite numbers")

@@ -9,6 +9,7 @@
     ├── TokenFileError       a token file that is damaged or belongs to another tokenizer
     ├── CheckpointError      a checkpoint that is missing, damaged or of another model
     ├── GenerationError      a way of sampling that has no meaning
+    ├── ExportError          a format that cannot say a model, or a file that says another thing
     ├── KernelError          C++ that cannot be compiled or loaded here
     ├── OutOfMemory          a model or batch that does not fit, even in the smallest parts
     ├── TeamLost             another process of the run is gone
@@ -59,6 +60,10 @@ class CheckpointError(BardlingError):
 
 class GenerationError(BardlingError):
     """A way of sampling that has no meaning."""
+
+
+class ExportError(BardlingError):
+    """A format that cannot say a model, or an exported file that says another thing."""
 
 
 class KernelError(BardlingError):

@@ -20,7 +20,7 @@ IN_A_CHILD = "--one" in sys.argv
 with atheris.instrument_imports(include=["bardling"]) if IN_A_CHILD else nullcontext():
     import bardling
     from bardling import storage
-    from bardling.checkpoint import _parse_tensors
+    from bardling.checkpoint import parse_weights
     from bardling.config import RunConfig
     from bardling.data.reading import read_documents
     from bardling.data.token_file import open_tokens
@@ -56,7 +56,7 @@ READERS: dict[str, tuple[str, Reader]] = {
     "tokenizer": ("tokenizer.json", lambda data, _: parse_tokenizer(data)),
     "weights": (
         "checkpoints/step-000002/model.safetensors",
-        lambda data, _: _parse_tensors(data, "x"),
+        lambda data, _: parse_weights(data, "x"),
     ),
     "manifest": (
         "checkpoints/step-000002/manifest.json",

@@ -1,0 +1,103 @@
+"""A run's model out into the files of others, each read back and compared before it is done.
+
+A format has two halves: one writes its files into a new folder, the other runs what was written
+and says how far it is from the model. A folder whose check fails does not stay.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bardling import storage
+from bardling.errors import ExportError, UsageError, nearest
+from bardling.interchange.family import Restated, restate
+from bardling.interchange.huggingface import huggingface_files
+from bardling.interchange.huggingface_check import check_huggingface
+from bardling.interchange.model_card import model_card
+from bardling.interchange.parity import Parity
+from bardling.trained import Run
+
+EXPORTS = "exports"
+"""The folder of a run that its exports go to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be exported, and what is left to choose."""
+
+    run: Run
+    said: Restated
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A folder that was written, and how far each of its models is from the run's."""
+
+    to: str
+    path: Path
+    n_bytes: int
+    checks: tuple[Parity, ...]
+
+
+Format = Callable[[Wanted, Path], tuple[Parity, ...]]
+"""(what, folder) → what was found when the written files were read back."""
+
+
+def _huggingface(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
+    run = wanted.run
+    card = model_card(
+        wanted.said,
+        run.config,
+        name=run.folder.name,
+        step=run.step,
+        result=run.folder.result(),
+        licence=wanted.licence,
+    )
+    for name, data in huggingface_files(wanted.said, run.tokenizer, card).items():
+        storage.write_bytes(folder / name, data)
+    return (check_huggingface(run.model, folder),)
+
+
+FORMATS: dict[str, Format] = {"huggingface": _huggingface}
+
+
+def export(
+    run: Run,
+    to: str = "huggingface",
+    *,
+    out: str | Path | None = None,
+    licence: str = "unknown",
+) -> list[Exported]:
+    """Write `run`'s model in a format, or in all, and return what was written.
+
+    Each goes to a folder of its own below `out`, which is `exports` in the run's folder where none
+    is given. Nothing is overwritten. Raises `ExportError` where no class of the ecosystem has the
+    model's block, or where the written file says another thing than the model.
+    """
+    if to != "all" and to not in FORMATS:
+        raise UsageError(f"'{to[:60]}' is no format{nearest(to, FORMATS)}; take {_listed()}")
+    wanted = Wanted(run=run, said=restate(run.model), licence=licence)
+    parent = run.folder.path / EXPORTS if out is None else Path(out)
+    formats = list(FORMATS) if to == "all" else [to]
+    for name in formats:
+        if storage.exists(parent / name):
+            raise UsageError(
+                f"{parent / name} is there already; remove it, or choose another --out"
+            )
+    return [_exported(wanted, name, parent / name) for name in formats]
+
+
+def _listed() -> str:
+    return ", ".join([*FORMATS, "or all"])
+
+
+def _exported(wanted: Wanted, name: str, folder: Path) -> Exported:
+    """Write one format whole, or leave nothing of it."""
+    try:
+        with storage.removed_on_error(folder):
+            checks = FORMATS[name](wanted, folder)
+    except ExportError as error:
+        raise ExportError(f"{folder}: {error}") from error
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Exported(to=name, path=folder, n_bytes=size, checks=checks)

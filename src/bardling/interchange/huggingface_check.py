@@ -1,0 +1,38 @@
+"""An exported folder of Hugging Face's, read back: by transformers where it is installed."""
+
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from bardling.extras import when_needed
+from bardling.interchange.parity import Parity, compare, require_same
+from bardling.model.gpt import GPT
+
+
+def check_huggingface(model: GPT, folder: Path) -> Parity:
+    """Return how far the folder's model is from `model`; raises `ExportError` where it is too far.
+
+    Without transformers, the folder is read by our own import.
+    """
+    if find_spec("transformers") is None:
+        found = compare(
+            model,
+            read_folder(folder).model,
+            read_by="bardling",
+            unchecked="whether transformers reads it: pip install transformers",
+        )
+    else:
+        library = when_needed("transformers")
+        theirs = library.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).eval()
+        reader = partial(_logits, theirs)
+        found = compare(model, reader, read_by=f"transformers {library.__version__}")
+    require_same(found, "the Hugging Face folder")
+    return found
+
+
+def _logits(theirs: Any, ids: Int64[Tensor, "batch time"]) -> Float[Tensor, "batch time vocab"]:
+    return theirs(input_ids=ids).logits

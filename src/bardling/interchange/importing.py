@@ -1,0 +1,106 @@
+"""A model of others as a run of ours: what was trained elsewhere can be used and trained on here."""
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from warnings import warn
+
+from safetensors.torch import save as tensor_bytes
+
+from bardling import storage
+from bardling.checkpoint import MEMORY, WEIGHTS, write_checkpoint
+from bardling.config import RunConfig
+from bardling.data.config import DataConfig
+from bardling.errors import UsageError
+from bardling.extras import optional
+from bardling.interchange.huggingface import WEIGHTS as THEIR_WEIGHTS
+from bardling.interchange.huggingface_folder import Foreign, read_folder
+from bardling.run_folder import RunFolder, new_run, runs_folder
+from bardling.text.tokenizer_file import save_tokenizer, tokenizer_files
+from bardling.trained import Run, load
+from bardling.training.state import RunState
+
+BY_WORD = {
+    "gpt2": "openai-community/gpt2",
+    "gpt2-medium": "openai-community/gpt2-medium",
+    "gpt2-large": "openai-community/gpt2-large",
+    "gpt2-xl": "openai-community/gpt2-xl",
+}
+"""Models of the hub by a word of their own."""
+_HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", re.ASCII)
+_FILES = ("config.json", "tokenizer.json", "vocab.json", "merges.txt", THEIR_WEIGHTS,
+          "model-*.safetensors", f"{THEIR_WEIGHTS}.index.json")  # fmt: skip
+Note = Callable[[str], None]
+
+
+def import_model(
+    source: str | Path,
+    *,
+    name: str | None = None,
+    block_size: int | None = None,
+    runs_dir: str | Path | None = None,
+    note: Note = warn,
+) -> Run:
+    """Return a run that holds the model of a folder, of gpt2, or of hf:owner/name.
+
+    GPT-2, Llama and Qwen3 classes are read, from safetensors. `block_size` shortens its context.
+    Raises `CheckpointError` where the model is not one of those or is damaged; nothing is written
+    then.
+    """
+    folder = fetched(str(source))
+    found = read_folder(folder, block_size=block_size)
+    stem = str(source).rpartition("/")[2].partition("@")[0] or folder.resolve().name
+    runs = runs_folder(None if runs_dir is None else Path(runs_dir))
+    run = new_run(name, stem, runs)
+    for told in found.notes:
+        note(told)
+    _write(found, str(source), run)
+    return load(run.path)
+
+
+def _write(found: Foreign, source: str, run: RunFolder) -> None:
+    """Write a run that stands before its first step."""
+    config = RunConfig(
+        data=DataConfig(corpus=source, tokenizer=source), model=replace(found.config)
+    )
+    files: dict[str, storage.Contents] = {
+        WEIGHTS: tensor_bytes(dict(found.weights), metadata={"format": "pt"}),
+        MEMORY: tensor_bytes({}),
+        "config.json": storage.json_bytes(config.to_json()),
+        **tokenizer_files(found.tokenizer),
+        "state.json": storage.json_bytes(
+            {**asdict(RunState(conditions=None)), "optimizer_groups": []}
+        ),
+    }
+    with ExitStack() as held:
+        held.enter_context(storage.only_writer(run.path))
+        held.enter_context(storage.removed_on_error(run.path))
+        save_tokenizer(found.tokenizer, run.path)
+        run.checkpoints_path.mkdir(exist_ok=True)
+        write_checkpoint(run.checkpoint_path(0), files)
+        run.write_config(config)
+
+
+def fetched(source: str) -> Path:
+    """Return the folder of a model, which is fetched from the hub where it has a name there."""
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    word = f"hf:{BY_WORD[source]}" if source in BY_WORD else source
+    match = _HUB.fullmatch(word)
+    if match is None:
+        raise UsageError(
+            f"'{source[:100]}' is no folder and no model: give a folder, "
+            f"{', '.join(BY_WORD)}, or hf:owner/name"
+        )
+    hub = optional("huggingface_hub", "data", "a model of the Hugging Face hub")
+    try:
+        return Path(hub.snapshot_download(match[1], revision=match[2], allow_patterns=_FILES))
+    except (OSError, ValueError, hub.errors.HTTPError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UsageError(
+            f"{match[1]} could not be fetched ({reason}): get online, or give a folder that "
+            "holds its files"
+        ) from error

@@ -1,0 +1,98 @@
+"""The model card: what an exported model is, what it read, how well it does, what it is for.
+
+Its front matter is what the hub of Hugging Face reads: licence, library, task, tags.
+"""
+
+import json
+from typing import Any
+
+from bardling.config import RunConfig
+from bardling.data.hub import hub_set
+from bardling.interchange.family import Restated
+from bardling.interchange.huggingface import CLASSES
+from bardling.model.size import count_parameters
+from bardling.presets.command import training_command
+
+USE = """\
+A small language model for learning, teaching and experiments: it continues text like the text it
+was trained on. It knows nothing but that text, states falsehoods as fluently as facts, and repeats
+what its text says, biases included; nothing was done to make it safe for other people than those
+who look into it."""
+
+
+def model_card(
+    said: Restated,
+    config: RunConfig,
+    *,
+    name: str,
+    step: int,
+    result: dict[str, Any] | None,
+    licence: str,
+) -> str:
+    """Return README.md of an exported run."""
+    hub = hub_set(config.data.corpus)
+    front = {
+        "license": licence,
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        **({"datasets": [config.data.corpus.removeprefix("hf:")]} if hub is not None else {}),
+        "tags": ["bardling", said.family],
+    }
+    lines = [f"{key}: {json.dumps(value)}" for key, value in front.items()]
+    return "\n".join(
+        [
+            *("---", *lines, "---", ""),
+            *(f"# {name}", "", USE, ""),
+            *("## What it is", "", *_about(said), ""),
+            *("## How it was made", "", *_made(config, step), ""),
+            *("## How well it does", "", *_losses(result), ""),
+            *("## How to use it", "", *_use(name), ""),
+        ]
+    )
+
+
+def _about(said: Restated) -> list[str]:
+    model = said.config
+    return [
+        f"- {count_parameters(model).total:,} parameters, `{CLASSES[said.family]}`",
+        f"- {model.n_layer} layers of {model.n_head} heads, {model.n_embd} wide; a context of "
+        f"{model.block_size} tokens, a vocabulary of {model.vocab_size:,}",
+    ]
+
+
+def _made(config: RunConfig, step: int) -> list[str]:
+    return [
+        f"Trained from scratch by [bardling](https://pypi.org/project/bardling/) on "
+        f"`{config.data.corpus}`; these are the weights of step {step:,}. The run again:",
+        *("", "```sh", training_command(config), "```"),
+    ]
+
+
+def _losses(result: dict[str, Any] | None) -> list[str]:
+    """Say what the run ended at, on its validation split."""
+    if result is None or "val_tokens" not in result["best"]:
+        return ["Not measured: the run has not ended."]
+    best = result["best"]
+    rows = {
+        "loss, nats per token": best["val_loss"],
+        "bits per byte": best.get("val_bits_per_byte"),
+        "the least possible (nats per token)": best.get("val_floor"),
+    }
+    return [
+        f"On {best['val_tokens']:,} tokens kept back for validation, each predicted once:",
+        *("", "| | |", "|---|---|"),
+        *(f"| {what} | {value:.4f} |" for what, value in rows.items() if value is not None),
+    ]
+
+
+def _use(name: str) -> list[str]:
+    return [
+        "```python",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f'model = AutoModelForCausalLM.from_pretrained("{name}")',
+        f'tokenizer = AutoTokenizer.from_pretrained("{name}")',
+        'ids = tokenizer("Once", return_tensors="pt").input_ids',
+        "print(tokenizer.decode(model.generate(ids, max_new_tokens=50, do_sample=True)[0]))",
+        "```",
+    ]

@@ -1,0 +1,90 @@
+"""Whether an exported file says what the model says: the same logits, the same greedy text.
+
+The file is run by whatever runs it elsewhere, which is handed in as a `Reader`. It reads random
+ids of several lengths, and what our model writes greedily: where the likeliest token is the one
+that comes next at every place, the file would have written the same text.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from bardling.errors import ExportError
+from bardling.generation.decode import decode
+from bardling.generation.sampling import Greedy
+from bardling.model.gpt import GPT
+
+Reader = Callable[[Int64[Tensor, "batch time"]], Float[Tensor, "batch time vocab"]]
+"""Token ids to logits, by an exported file."""
+
+GREEDY_TOKENS = 200
+"""Written at most, or as many as the context holds."""
+EXACT = 1e-5
+"""The bound for files in float32: the largest difference over the largest logit, or over 1."""
+LONGEST = 512
+"""Tokens of a text that is read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How far an exported file is from its model."""
+
+    largest: float
+    """The largest difference of a logit."""
+    scale: float
+    """The largest logit of the model."""
+    greedy: int
+    """Tokens of a greedy text that the file would have written too, before the first other."""
+    written: int
+    """Tokens of that text."""
+    read_by: str
+    """What ran the file."""
+    unchecked: str = ""
+    """What could not be checked here, and what it would take."""
+
+    @property
+    def relative(self) -> float:
+        """The largest difference over the largest logit, or over 1 where that is smaller."""
+        return self.largest / max(1.0, self.scale)
+
+
+@torch.no_grad()
+def compare(model: GPT, reader: Reader, *, read_by: str, unchecked: str = "") -> Parity:
+    """Return how far what `reader` says is from what `model` does, in float32 on a CPU."""
+    most = min(LONGEST, model.config.block_size)
+    random = torch.Generator().manual_seed(0)
+    lengths = sorted({1, min(5, most), -(-most // 2), most})
+    texts = [torch.randint(model.config.vocab_size, (2, n), generator=random) for n in lengths]
+    greedy = _written(model, texts[0][:1, :1], min(GREEDY_TOKENS, most - 1))
+    largest = scale = 0.0
+    for ids in (*texts, greedy):
+        ours, theirs = model(ids), reader(ids)
+        largest = max(largest, float((ours - theirs).abs().max()))
+        scale = max(scale, float(ours.abs().max()))
+    same = theirs[0, :-1].argmax(dim=-1) == greedy[0, 1:]
+    return Parity(
+        largest=largest,
+        scale=scale,
+        greedy=int(same.long().cumprod(dim=0).sum()),
+        written=len(same),
+        read_by=read_by,
+        unchecked=unchecked,
+    )
+
+
+def _written(model: GPT, ids: Int64[Tensor, "1 time"], count: int) -> Int64[Tensor, "1 all_time"]:
+    """Return some ids and what the model writes after them, the likeliest token each time."""
+    following = decode(model, ids, Greedy(), max_new_tokens=count, seeds=[0])
+    return torch.cat((ids, *(tokens[:, None] for tokens in following)), dim=1)
+
+
+def require_same(parity: Parity, what: str, bound: float = EXACT) -> None:
+    """Raise `ExportError` where an exported file's logits are further off than a bound."""
+    if not parity.relative <= bound:  # also where it is not a number
+        raise ExportError(
+            f"{what} was not written: read by {parity.read_by}, its logits differ by up to "
+            f"{parity.largest:.2g} (of {parity.scale:.3g}), and {bound:g} of that is the most"
+        )
