@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from bardling.experiments.verbs import side_by_side as side_by_side
     from bardling.experiments.verbs import story_models as story_models
     from bardling.experiments.verbs import sweep as sweep
+    from bardling.interchange.exporting import export as export
+    from bardling.interchange.importing import import_model as import_model
+    from bardling.interchange.pickled import unpickle as unpickle
     from bardling.machine.facts import MachineFacts as MachineFacts
     from bardling.machine.launch import launch as launch
     from bardling.model.config import ModelConfig as ModelConfig
@@ -57,8 +60,10 @@ _HOME = {
     "check_config": "bardling.preflight",
     "doctor": "bardling.api",
     "dry_run": "bardling.api",
+    "export": "bardling.interchange.exporting",
     "first_page": "bardling.reporting.report",
     "exercise": "bardling.experiments.verbs",
+    "import_model": "bardling.interchange.importing",
     "ladder": "bardling.experiments.verbs",
     "launch": "bardling.machine.launch",
     "load": "bardling.trained",

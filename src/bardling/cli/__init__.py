@@ -31,6 +31,8 @@ VERBS = {
     "sweep": ("bardling.cli.sweep", "train with any settings over any values, and compare"),
     "scale": ("bardling.cli.scale", "train sizes on budgets, and fit the law of their losses"),
     "probe": ("bardling.cli.probe", "look inside a model: words, attention, what comes next"),
+    "export": ("bardling.cli.export", "write a model for transformers and others, and check it"),
+    "import": ("bardling.cli.importing", "take in a GPT-2, Llama or Qwen3 that others trained"),
     "unpickle": ("bardling.cli.unpickle", "take weights out of a .pt file of someone you trust"),
     "presets": ("bardling.cli.presets", "show the named runs, their sizes and their memory"),
     "report": ("bardling.cli.report", "compare a run with counting and the floor; write its page"),
@@ -41,7 +43,7 @@ VERBS = {
 
 LATER = (
     *("finetune", "distill", "align"),
-    *("chat", "export", "import", "serve"),
+    *("chat", "serve"),
 )
 """Verbs of the design that are still to be built."""
 

@@ -5,11 +5,12 @@ and says how far it is from the model. A folder whose check fails does not stay.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bardling import storage
 from bardling.errors import ExportError, UsageError, nearest
+from bardling.extras import optional
 from bardling.interchange.family import Restated, restate
 from bardling.interchange.huggingface import huggingface_files
 from bardling.interchange.huggingface_check import check_huggingface
@@ -38,6 +39,8 @@ class Exported:
     path: Path
     n_bytes: int
     checks: tuple[Parity, ...]
+    address: str = ""
+    """Where it was sent to, if it was."""
 
 
 Format = Callable[[Wanted, Path], tuple[Parity, ...]]
@@ -68,15 +71,19 @@ def export(
     *,
     out: str | Path | None = None,
     licence: str = "unknown",
+    push: str | None = None,
 ) -> list[Exported]:
     """Write `run`'s model in a format, or in all, and return what was written.
 
     Each goes to a folder of its own below `out`, which is `exports` in the run's folder where none
-    is given. Nothing is overwritten. Raises `ExportError` where no class of the ecosystem has the
+    is given. Nothing is overwritten. `push`, as owner/name, also sends the Hugging Face folder to
+    the hub. Raises `ExportError` where no class of the ecosystem has the
     model's block, or where the written file says another thing than the model.
     """
     if to != "all" and to not in FORMATS:
         raise UsageError(f"'{to[:60]}' is no format{nearest(to, FORMATS)}; take {_listed()}")
+    if push is not None and to not in ("huggingface", "all"):
+        raise UsageError("only the Hugging Face folder is pushed: take --to huggingface")
     wanted = Wanted(run=run, said=restate(run.model), licence=licence)
     parent = run.folder.path / EXPORTS if out is None else Path(out)
     formats = list(FORMATS) if to == "all" else [to]
@@ -85,7 +92,27 @@ def export(
             raise UsageError(
                 f"{parent / name} is there already; remove it, or choose another --out"
             )
-    return [_exported(wanted, name, parent / name) for name in formats]
+    written = [_exported(wanted, name, parent / name) for name in formats]
+    if push is None:
+        return written
+    address = pushed(parent / "huggingface", push)
+    return [replace(one, address=address if one.to == "huggingface" else "") for one in written]
+
+
+def pushed(folder: Path, repository: str) -> str:
+    """Send a folder to a repository of the hub, which is made where there is none; return where."""
+    hub = optional("huggingface_hub", "data", "the Hugging Face hub")
+    try:
+        api = hub.HfApi()
+        api.create_repo(repository, exist_ok=True)
+        sent = api.upload_folder(repo_id=repository, folder_path=folder)
+    except (OSError, ValueError, hub.errors.HTTPError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ExportError(
+            f"{folder} is written, but could not be sent to {repository} ({reason}): sign in by "
+            "hf auth login or HF_TOKEN, then push again from there"
+        ) from error
+    return str(getattr(sent, "repo_url", None) or repository)
 
 
 def _listed() -> str:

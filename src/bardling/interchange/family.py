@@ -158,7 +158,7 @@ def _block(found: Weights, config: ModelConfig, family: Family, block: str) -> N
     copies = config.n_head // config.kv_heads if family == "gpt2" else 1
     for layer in (f"{attention}transform.pattern.key", f"{attention}transform.value"):
         for name, tensor in _linear(found, layer, config.kv_heads * config.head_width, biased):
-            heads = tensor.unflatten(0, (config.kv_heads, config.head_width))
+            heads = tensor.reshape(config.kv_heads, config.head_width, *tensor.shape[1:])
             yield name, heads.repeat_interleave(copies, dim=0).flatten(0, 1)
     joined = f"{attention}transform.output"
     beside = {} if config.attention_output else {f"{joined}.weight": torch.eye(config.n_embd)}

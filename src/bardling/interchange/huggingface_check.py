@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from bardling.extras import when_needed
+from bardling.interchange.huggingface_folder import read_folder
 from bardling.interchange.parity import Parity, compare, require_same
 from bardling.model.gpt import GPT
 
@@ -21,12 +22,13 @@ def check_huggingface(model: GPT, folder: Path) -> Parity:
     if find_spec("transformers") is None:
         found = compare(
             model,
-            read_folder(folder).model,
+            read_folder(folder).build(),
             read_by="bardling",
             unchecked="whether transformers reads it: pip install transformers",
         )
     else:
         library = when_needed("transformers")
+        library.utils.logging.disable_progress_bar()
         theirs = library.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).eval()
         reader = partial(_logits, theirs)
         found = compare(model, reader, read_by=f"transformers {library.__version__}")

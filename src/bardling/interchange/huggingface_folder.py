@@ -69,13 +69,34 @@ def read_folder(folder: Path, *, block_size: int | None = None) -> Foreign:
     try:
         told = storage.read_json(folder / "config.json", limit_bytes=_CONFIG_BYTES)
         family, config = model_config(told)
-        context = _context(config, block_size)
+        there, context = config.block_size, _context(config, block_size)
         if family != "gpt2":  # which learned a vector for each place
             config = replace(config, block_size=context)
         require_room(config)
         tokenizer = load_tokenizer(folder)
+        surplus = config.vocab_size - tokenizer.vocab_size
+        if not 0 <= surplus <= PADDING:
+            raise CheckpointError(
+                f"its tokenizer has {tokenizer.vocab_size:,} tokens, and its model "
+                f"{config.vocab_size:,}"
+            )
         weights = from_transformers(family, config, _tensors(folder))
-        return _fitted(family, config, weights, tokenizer, context)
+        notes = [
+            *(
+                [f"{surplus:,} rows of its embedding that no text can reach were left out"]
+                if surplus
+                else []
+            ),
+            *([f"contexts are cut to {context:,} of {there:,} tokens"] if context < there else []),
+        ]
+        config = replace(config, block_size=context, vocab_size=tokenizer.vocab_size)
+        return Foreign(
+            family=family,
+            config=config,
+            weights=_fitted(config, weights),
+            tokenizer=tokenizer,
+            notes=tuple(notes),
+        )
     except BardlingError as error:
         raise CheckpointError(f"{folder} cannot be imported: {error}") from error
 
@@ -91,30 +112,14 @@ def _context(config: ModelConfig, wanted: int | None) -> int:
     return wanted
 
 
-def _fitted(
-    family: Family, config: ModelConfig, weights: Weights, tokenizer: Tokenizer, context: int
-) -> Foreign:
-    """Return the model with the rows that its tokenizer and context need."""
-    surplus = config.vocab_size - tokenizer.vocab_size
-    if not 0 <= surplus <= PADDING:
-        raise CheckpointError(
-            f"its tokenizer has {tokenizer.vocab_size:,} tokens, and its model "
-            f"{config.vocab_size:,}"
-        )
-    rows = {"places.weight": context}
-    rows |= dict.fromkeys(("embedding.weight", "output.weight"), tokenizer.vocab_size)
-    notes = [f"{surplus:,} rows of its embedding that no text can reach were left out"] * (
-        surplus > 0
-    )
-    if context < config.block_size:
-        notes.append(f"contexts are cut to {context:,} of {config.block_size:,} tokens")
-    return Foreign(
-        family=family,
-        config=replace(config, block_size=context, vocab_size=tokenizer.vocab_size),
-        weights={n: t[: rows[n]].clone() if n in rows else t for n, t in weights.items()},
-        tokenizer=tokenizer,
-        notes=tuple(notes),
-    )
+def _fitted(config: ModelConfig, weights: Weights) -> Weights:
+    """Return the weights with the rows of tables that a vocabulary and a context need."""
+    rows = {
+        "places.weight": config.block_size,
+        "embedding.weight": config.vocab_size,
+        "output.weight": config.vocab_size,
+    }
+    return {n: t[: rows[n]].clone() if n in rows else t for n, t in weights.items()}
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:

@@ -1,9 +1,9 @@
-"""A model of others as a run of ours: what was trained elsewhere can be used and trained on here."""
+"""A model of others as a run of ours, to be used and trained on here."""
 
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from warnings import warn
 
@@ -62,9 +62,7 @@ def import_model(
 
 def _write(found: Foreign, source: str, run: RunFolder) -> None:
     """Write a run that stands before its first step."""
-    config = RunConfig(
-        data=DataConfig(corpus=source, tokenizer=source), model=replace(found.config)
-    )
+    config = RunConfig(data=DataConfig(corpus=source, tokenizer=source), model=found.config)
     files: dict[str, storage.Contents] = {
         WEIGHTS: tensor_bytes(dict(found.weights), metadata={"format": "pt"}),
         MEMORY: tensor_bytes({}),

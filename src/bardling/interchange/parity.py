@@ -50,6 +50,16 @@ class Parity:
         """The largest difference over the largest logit, or over 1 where that is smaller."""
         return self.largest / max(1.0, self.scale)
 
+    @property
+    def told(self) -> str:
+        """What was found, in a sentence."""
+        same = "all" if self.greedy == self.written else f"the first {self.greedy}"
+        found = (
+            f"read by {self.read_by}: logits differ by up to {self.largest:.1e} "
+            f"(of {self.scale:.1f}), {same} of {self.written} greedy tokens are the same"
+        )
+        return f"{found}; not checked: {self.unchecked}" if self.unchecked else found
+
 
 @torch.no_grad()
 def compare(model: GPT, reader: Reader, *, read_by: str, unchecked: str = "") -> Parity:
