@@ -29,8 +29,9 @@ from bardling import storage
 from bardling.config import RunConfig
 from bardling.errors import BardlingError, CheckpointError, StorageError, UsageError
 from bardling.machine.shards import part_of, whole
-from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
+from bardling.model.lora import unwrap, wrap
+from bardling.model.lora_config import adapter_parameters
 from bardling.model.room import require_room
 from bardling.model.size import count_parameters
 from bardling.run_folder import SETTINGS_BYTES, RunFolder, checkpoint_name
@@ -68,10 +69,10 @@ class Checkpoint:
     optimizer: Mapping[str, Tensor]
 
     def build_model(self) -> GPT:
-        """Return the model with the checkpoint's weights."""
-        model = GPT(self.config.model)
+        """Return the model with the checkpoint's weights, in which adapters have gone over."""
+        model = wrap(GPT(self.config.model), self.config.adapter)
         load_weights(model, self.weights, str(self.path))
-        return model
+        return unwrap(model)
 
 
 def checkpoint_files(
@@ -129,7 +130,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
                 f"{config.model.vocab_size:,}"
             )
         weights = parse_weights(files[WEIGHTS], WEIGHTS)
-        _require_weights(config.model, weights)
+        _require_weights(config, weights)
         return Checkpoint(
             path=folder,
             config=config,
@@ -164,15 +165,16 @@ def parse_weights(
     return tensors
 
 
-def _require_weights(config: ModelConfig, weights: Mapping[str, Tensor]) -> None:
+def _require_weights(config: RunConfig, weights: Mapping[str, Tensor]) -> None:
     """Refuse settings of another model than that of the weights, however large, at once."""
-    expected = count_parameters(config).total
+    model = config.model
+    expected = count_parameters(model).total + adapter_parameters(model, config.adapter)
     found = sum(tensor.numel() for tensor in weights.values())
     n_blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
-    if found != expected or config.n_layer > max(n_blocks, _FEW_BLOCKS):
+    if found != expected or model.n_layer > max(n_blocks, _FEW_BLOCKS):
         raise CheckpointError(
             f"its weights are {found:,} numbers in {n_blocks:,} blocks, and its settings say "
-            f"{expected:,} in {config.n_layer:,}"
+            f"{expected:,} in {model.n_layer:,}"
         )
 
 

@@ -14,10 +14,14 @@ from bardling.errors import ConfigError, nearest
 from bardling.fields import KIND, check_fields, read_value, write_value
 from bardling.machine.config import MachineConfig
 from bardling.model.config import ModelConfig
+from bardling.model.lora_config import Adapter, Whole
 from bardling.training.config import TrainingConfig, steps_of_budget
 from bardling.training.optimizer_config import AdamW, OptimizerConfig
 from bardling.training.plan import Plan
+from bardling.training.task import Pretraining, Task
 
+CHOICES: dict[str, Any] = {"optimizer": OptimizerConfig, "adapter": Adapter, "task": Task}
+"""The parts that are one of several types."""
 WORKED_OUT = ("total_steps", "eval_interval", "replanned_at", "first_total_steps")
 
 
@@ -30,6 +34,12 @@ class RunConfig:
     optimizer: OptimizerConfig = field(default_factory=AdamW)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
+    start: str = ""
+    """The run whose weights this one begins with; without one they are drawn."""
+    teacher: str = ""
+    """The run that a distillation learns from."""
+    adapter: Adapter = field(default_factory=Whole)
+    task: Task = field(default_factory=Pretraining)
     total_steps: int = 0
     """The budget in optimizer steps; 0 until the run has worked it out."""
     eval_interval: int = 0
@@ -103,14 +113,20 @@ class RunConfig:
         that optimizer with its own defaults, to which the other overrides are applied.
         """
         values = self.to_json()
-        kind = overrides.pop("optimizer", values["optimizer"][KIND])
-        if kind != values["optimizer"][KIND]:
-            values = type(self).from_json({**values, "optimizer": {KIND: kind}}).to_json()
-        every = {f.name: "optimizer" for group in get_args(OptimizerConfig) for f in fields(group)}
+        for part in CHOICES:
+            kind = overrides.pop(part, values[part][KIND])
+            if kind != values[part][KIND]:
+                values = type(self).from_json({**values, part: {KIND: kind}}).to_json()
+        every = {
+            f.name: part
+            for part, choice in CHOICES.items()
+            for group in get_args(choice)
+            for f in fields(group)
+        }
         parts = every | {name: part for part, name in settings(values)}
         for name, value in overrides.items():
             if name not in parts:
-                known = [*parts, "optimizer"]
+                known = [*parts, *CHOICES]
                 raise ConfigError(f"there is no setting {name[:60]!r}{nearest(name, known)}")
             values[parts[name]][name] = value
         return type(self).from_json(values)
@@ -124,9 +140,13 @@ def difference(mine: RunConfig, other: RunConfig, *, besides: Collection[str] = 
     either.
     """
     left, right = mine.to_json(), other.to_json()
-    here, there = left["optimizer"][KIND], right["optimizer"][KIND]
-    if here != there:
-        return f"optimizer is {here!r} here and {there!r} there"
+    for part in CHOICES:
+        here, there = left[part][KIND], right[part][KIND]
+        if here != there:
+            return f"{part} is {here!r} here and {there!r} there"
+    for word in ("start", "teacher"):
+        if left[word] != right[word]:
+            return f"{word} is {left[word]!r} here and {right[word]!r} there"
     for part, name in settings(left):
         here, there = left[part][name], right[part][name]
         if here != there and name not in ("vocab_size", *besides) and part != "machine":

@@ -7,11 +7,14 @@ the command that began it.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from warnings import warn
 
 from bardling import storage
+from bardling.beginning import put_start
 from bardling.checkpoint import Checkpoint, load_checkpoint, load_newest
 from bardling.config import RunConfig, difference
 from bardling.data.batches import require_length
@@ -50,7 +53,7 @@ def start_run(
         require_memory(config, batch_size=part, team=team)
         prepared = prepare(config.data, data_dir=data_dir, note=watcher.note)
         held.enter_context(storage.only_writer(run.path))
-        set_up(config, prepared, run)
+        set_up(config, prepared, run, note=watcher.note)
 
     with ExitStack() as held:
         team.first(begin)
@@ -162,7 +165,9 @@ def resolve(config: RunConfig, *, vocab_size: int, train_tokens: int) -> RunConf
     return config.with_plan(Plan(total_steps=total_steps), training.eval_interval(total_steps))
 
 
-def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
+def set_up(
+    config: RunConfig, prepared: Prepared, run: RunFolder, *, note: Callable[[str], None] = warn
+) -> None:
     """Write the folder of a run that begins; config.json last, as its seal.
 
     Raises `CorpusError` when a split is too short for one window to train on, or one token to
@@ -179,6 +184,8 @@ def set_up(config: RunConfig, prepared: Prepared, run: RunFolder) -> None:
         resolved = resolve(config, vocab_size=tokenizer.vocab_size, train_tokens=train_tokens)
         save_tokenizer(tokenizer, run.path)
         with storage.removed_on_error(run.path):  # without tokens the seal must not stay
+            if config.start:
+                put_start(resolved, tokenizer, run, note)
             storage.write_json(run.config_path, resolved.to_json())
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeVar
 
+from bardling.beginning import read_start
 from bardling.checkpoint import Checkpoint, load_weights
 from bardling.config import RunConfig
 from bardling.costing import measured_costs
@@ -28,6 +29,7 @@ from bardling.machine.precision import loss_scale
 from bardling.machine.shards import here, share_out, sharing, whole
 from bardling.machine.team import ALONE, Team
 from bardling.model.gpt import GPT
+from bardling.model.lora import wrap
 from bardling.model.size import count_parameters
 from bardling.pacing import Costs, Pace
 from bardling.reporting.watcher import RunFacts
@@ -76,7 +78,7 @@ class Workbench:
             asked,
             train_seconds=self._expected_seconds(),
             before=self.before,
-            obstacle=partial(obstacle, self.config.model),
+            obstacle=partial(obstacle, self.config.model, self.config.adapter),
             team=sharing(team) if asked.parallel == "fsdp" else team,
         )
         self.machine: Machine = with_kernels(machine)
@@ -227,7 +229,8 @@ class Workbench:
             train_tokens=len(self.train),
             val_tokens=len(self.val),
             vocab_size=self.tokenizer.vocab_size,
-            parameters=sum(p.numel() for p in self.learner.parameters),
+            parameters=(there := sum(p.numel() for p in self.learner.model.parameters())),
+            frozen=there - sum(p.numel() for p in self.learner.parameters),
             decayed=sum(p.numel() for p in decayed),
             start_step=start_step,
             total_steps=self.config.total_steps,
@@ -262,6 +265,9 @@ class Workbench:
     def _learner(self, checkpoint: Checkpoint | None) -> Learner:
         """Build the model and its optimizer, at their beginning or as a checkpoint had them."""
         model = GPT(self.config.model, seed=self.settings.seed)
+        if checkpoint is None and self.config.start:
+            load_weights(model, read_start(self.run), str(self.run.path))
+        model = wrap(model, self.config.adapter, seed=self.settings.seed)
         model = model.to(self.machine.device, self.machine.dtype)
         if self.machine.team.sharing:
             share_out(model, model.blocks, self.machine.device.type)

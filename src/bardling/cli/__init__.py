@@ -31,6 +31,7 @@ VERBS = {
     "sweep": ("bardling.cli.sweep", "train with any settings over any values, and compare"),
     "scale": ("bardling.cli.scale", "train sizes on budgets, and fit the law of their losses"),
     "probe": ("bardling.cli.probe", "look inside a model: words, attention, what comes next"),
+    "finetune": ("bardling.cli.finetune", "let a trained model learn another text, or adapters"),
     "export": ("bardling.cli.export", "write a model for transformers and others, and check it"),
     "import": ("bardling.cli.importing", "take in a GPT-2, Llama or Qwen3 that others trained"),
     "unpickle": ("bardling.cli.unpickle", "take weights out of a .pt file of someone you trust"),
@@ -42,7 +43,7 @@ VERBS = {
 }
 
 LATER = (
-    *("finetune", "distill", "align"),
+    *("distill", "align"),
     *("chat", "serve"),
 )
 """Verbs of the design that are still to be built."""

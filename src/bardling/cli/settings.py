@@ -4,83 +4,93 @@ A corpus or preset gives the defaults, so it has to be known before the options 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
 from bardling.cli.options import parse, value_of
-from bardling.config import RunConfig
+from bardling.config import CHOICES, RunConfig
 from bardling.data.config import DataConfig
 from bardling.errors import UsageError, nearest
 from bardling.fields import kinds, word_for
 from bardling.machine.config import MachineConfig
 from bardling.model.config import ModelConfig
+from bardling.model.lora_config import Adapter
 from bardling.training.config import TrainingConfig
 from bardling.training.optimizer_config import OptimizerConfig
 
-OPTIMIZERS = kinds(OptimizerConfig)
+
+def _choice(part: str, about: str) -> Any:
+    """Return the option that chooses the type of a part, such as --optimizer."""
+    known = kinds(CHOICES[part])
+    each = " ".join(
+        f"{word}: {(kind.__doc__ or '').splitlines()[0]}" for word, kind in known.items()
+    )
+    return tyro.conf.arg(name=part, metavar="|".join(known), help=f"{about} {each}")
+
+
 OptimizerWord = Annotated[
     str,
-    tyro.conf.arg(
-        name="optimizer",
-        metavar="|".join(OPTIMIZERS),
-        help="What moves the weights; another than the preset's begins with its own defaults. "
-        + " ".join(
-            f"{word}: {(kind.__doc__ or '').splitlines()[0]}" for word, kind in OPTIMIZERS.items()
-        ),
+    _choice(
+        "optimizer",
+        "What moves the weights; another than the preset's begins with its own defaults.",
     ),
 ]
+AdapterWord = Annotated[str, _choice("adapter", "What of the model is trained.")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SettingsArguments:
-    """The parts of a `RunConfig`; a verb adds options of its own."""
+class TrainingArguments:
+    """The parts of a `RunConfig` that say how it is trained."""
 
     training: Annotated[TrainingConfig, tyro.conf.arg(name="")]
     data: Annotated[DataConfig, tyro.conf.arg(name="")]
-    model: ModelConfig
     optimizer_kind: OptimizerWord
     optimizer: OptimizerConfig
     machine: MachineConfig
 
 
-Settings = TypeVar("Settings", bound=SettingsArguments)
+@dataclass(frozen=True, kw_only=True)
+class SettingsArguments(TrainingArguments):
+    """Those and the model; a verb adds options of its own."""
+
+    model: ModelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningArguments(TrainingArguments):
+    """Those of a run that begins with the model of another."""
+
+    adapter_kind: AdapterWord
+    adapter: Adapter
+
+
+Settings = TypeVar("Settings", bound=TrainingArguments)
 
 
 def parse_settings(
     kind: type[Settings], base: RunConfig, words: Sequence[str], *, prog: str
 ) -> tuple[Settings, RunConfig]:
     """Return the options of a verb, and `base` with the settings among them."""
-    base = _with_optimizer(base, words)
-    default = kind(
-        training=base.training,
-        data=base.data,
-        model=base.model,
-        optimizer_kind=word_for(type(base.optimizer)),
-        optimizer=base.optimizer,
-        machine=base.machine,
-    )
-    arguments = parse(kind, words, default=default, prog=prog)
-    config = replace(
-        base,
-        data=arguments.data,
-        model=arguments.model,
-        optimizer=arguments.optimizer,
-        training=arguments.training,
-        machine=arguments.machine,
-    )
-    return arguments, config
+    shown = {field.name for field in fields(kind)}
+    for part in CHOICES:
+        if f"{part}_kind" in shown:
+            base = _chosen(base, part, words)
+    parts = [field.name for field in fields(RunConfig) if field.name in shown]
+    given = {part: getattr(base, part) for part in parts}
+    given |= {f"{p}_kind": word_for(type(given[p])) for p in parts if f"{p}_kind" in shown}
+    arguments = parse(kind, words, default=kind(**given), prog=prog)
+    return arguments, replace(base, **{part: getattr(arguments, part) for part in parts})
 
 
-def _with_optimizer(base: RunConfig, words: Sequence[str]) -> RunConfig:
-    """Return the settings with the optimizer that `words` choose: its options depend on it."""
-    word = value_of("--optimizer", words)
+def _chosen(base: RunConfig, part: str, words: Sequence[str]) -> RunConfig:
+    """Return the settings with the type of a part that `words` choose: its options depend on it."""
+    word, known = value_of(f"--{part}", words), kinds(CHOICES[part])
     if word is None:
         return base
-    if word not in OPTIMIZERS:
+    if word not in known:
         raise UsageError(
-            f"'{word}' is no optimizer{nearest(word, OPTIMIZERS)}; "
-            f"there are {', '.join(OPTIMIZERS)}"
+            f"'{word}' is no {part}{nearest(word, known)}; there are {', '.join(known)}"
         )
-    return base.with_overrides(optimizer=word)
+    return base.with_overrides(**{part: word})

@@ -9,12 +9,15 @@ from bardling.machine.machine import Machine
 from bardling.machine.precision import product_type
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
+from bardling.model.lora_config import Adapter, LoRA
 
 
-def obstacle(config: ModelConfig) -> str | None:
+def obstacle(config: ModelConfig, adapter: Adapter | None = None) -> str | None:
     """Return why the kernels cannot train a model here, or None; compiles them if they can."""
     if not fusable(config):
         return "the kernels do not know this kind of block"
+    if isinstance(adapter, LoRA) and adapter.lora_dropout > 0.0:
+        return "the kernels do not drop what adapters see"
     try:
         load_library("training")
     except KernelError as error:

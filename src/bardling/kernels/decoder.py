@@ -18,6 +18,7 @@ from bardling.kernels.fused import fusable
 from bardling.kernels.library import Library, load_library
 from bardling.model.cache import KVCache
 from bardling.model.gpt import GPT
+from bardling.model.lora import weight_of
 
 WeightForm = Literal["fp32", "bf16", "int8"]
 FORMS: dict[str, int] = {"fp32": 0, "bf16": 1, "int8": 2}
@@ -210,7 +211,7 @@ class Decoder:
     def _matrix(self, layer: nn.Module | None) -> _Matrix:
         if not isinstance(layer, nn.Linear):
             return _Matrix()
-        weight, factors = shortened(layer.weight.detach(), self.form)
+        weight, factors = shortened(weight_of(layer).detach(), self.form)
         places = self._place(weight), self._place(factors), self._place(layer.bias)
         return _Matrix(*places, *weight.shape, FORMS[self.form])
 

@@ -31,18 +31,23 @@ from bardling.kernels.operations import (
     sum_rows,
 )
 from bardling.kernels.products import outer, times, times_transposed
+from bardling.model.lora import weight_of
 
 
 class Linears:
     """Linear layers with one input, to be multiplied as one."""
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
-        self.weights = [layer.weight for layer in layers]
-        self.biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
-        self.parameters = (*self.weights, *(layer.bias for layer in layers))
-        """The weights of all, then the biases, None for one that is absent."""
-        self.sizes = [weight.shape[0] for weight in self.weights]
+        self.layers = layers
+        self.sizes = [layer.out_features for layer in layers]
         """Rows of each."""
+        self.n_parameters = 2 * len(layers)
+
+    @property
+    def parameters(self) -> tuple[Tensor | None, ...]:
+        """The weights of all, adapters included, then the biases, None for one that is absent."""
+        weights = [weight_of(layer) for layer in self.layers]
+        return (*weights, *(layer.bias for layer in self.layers))
 
     def copied(self, dtype: torch.dtype) -> "Layer":
         """Return them with a copy of their weights as they are now; call it without gradient.
@@ -50,8 +55,9 @@ class Linears:
         It is made anew for every batch: nothing tells that weights have changed, since torch's
         fused optimizers do not count their steps in a tensor's version.
         """
-        weights = [weight.to(dtype) for weight in self.weights]
-        bias = torch.cat(self.biases).to(dtype) if self.biases else None
+        weights = [weight_of(layer).to(dtype) for layer in self.layers]
+        biases: list[Tensor] = [one.bias for one in self.layers if one.bias is not None]
+        bias = torch.cat(biases).to(dtype) if biases else None
         return Layer(self, weights[0] if len(weights) == 1 else torch.cat(weights), bias)
 
     def split(self, dweight: Tensor, dbias: Tensor | None) -> list[Tensor | None]:
@@ -74,8 +80,15 @@ class Layer(NamedTuple):
         """Return x Wᵀ + b."""
         return times_transposed(x, self.weight, self.bias)
 
-    def gradients(self, lib: Library, dy: Wide, x: Wide) -> list[Tensor | None]:
-        """Return those of the parameters, for the gradient of what a call returned."""
+    def gradients(
+        self, lib: Library, dy: Wide, x: Wide, wanted: Sequence[bool]
+    ) -> list[Tensor | None]:
+        """Return those of the parameters, for the gradient of what a call returned.
+
+        Where none of them is `wanted`, because all are frozen, none is made.
+        """
+        if not any(wanted):
+            return [None] * self.source.n_parameters
         dbias = None if self.bias is None else sum_rows(lib, dy)
         return self.source.split(outer(dy, x).float(), dbias)
 
@@ -174,6 +187,9 @@ class Work:
         return (self.norm.weight, self.norm.bias, *layers, *self.inner.parameters)
 
 
+_BEFORE_LAYERS = 5  # what `Half` takes first: work, stream, change, weight and bias of the norm
+
+
 def apply(function: type[Function], *arguments: Any) -> Any:
     """Apply a step so that autograd knows the way back."""
     do: Callable[..., Any] = function.apply
@@ -205,8 +221,11 @@ class Half(Function):
         total, y, stats, wide, *kept = ctx.saved_tensors
         dout = times(dchange, work.second.weight)
         out, dwide, dinner = work.inner.backward(lib, dout, wide, tuple(kept))
-        dsecond = work.second.gradients(lib, dchange, out)
-        dfirst = work.first.gradients(lib, dwide, y)
+        wanted = ctx.needs_input_grad[_BEFORE_LAYERS:]
+        n_first = work.first.source.n_parameters
+        n_both = n_first + work.second.source.n_parameters
+        dsecond = work.second.gradients(lib, dchange, out, wanted[n_first:n_both])
+        dfirst = work.first.gradients(lib, dwide, y, wanted[:n_first])
         dy = times(dwide, work.first.weight)
         back = add_norm_backward(
             lib, dtotal, dy, total, stats, work.norm, work.drop_change,

@@ -51,8 +51,9 @@ class HiddenLoss(Function):
             logits = output(part)
             losses.append(cross_entropy(lib, logits, wanted))
             into.copy_(times(logits, output.weight))
-            dweight += outer(logits, part)
-            dbias += logits.sum(0, dtype=torch.float32)
+            if ctx.needs_input_grad[4]:
+                dweight += outer(logits, part)
+                dbias += logits.sum(0, dtype=torch.float32)
         ctx.save_for_backward(dhidden, dweight, dbias)
         ctx.output = output
         return torch.cat(losses).sum()

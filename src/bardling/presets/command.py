@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bardling.config import RunConfig, settings
+from bardling.config import CHOICES, RunConfig, settings
 from bardling.data.corpora import is_corpus
-from bardling.fields import KIND
+from bardling.fields import KIND, word_for
 from bardling.presets.table import PRESETS, config_for
+from bardling.presets.tuned import tuned_config
+from bardling.run_folder import RunFolder
 from bardling.storage import exists
 from bardling.training.config import seconds_of_budget
 
 PREFIXES = {"data": "", "training": "", "model": "model.", "optimizer": "optimizer.",
-            "machine": "machine."}  # fmt: skip
+             "machine": "machine.", "adapter": "adapter.", "task": "task."}  # fmt: skip
 FOLLOWING = ("vocab_size",)
 """Settings that follow from the text."""
 SIZE = "batch_size"
@@ -23,9 +25,17 @@ SIZE = "batch_size"
 def training_command(config: RunConfig) -> str:
     """Return the `bardling train` with the fewest options that makes a run by these settings.
 
-    It begins with the corpus, or with the preset that is nearest.
+    It begins with the corpus, or with the preset that is nearest; that of a run which began with
+    another one is a `bardling finetune`.
     """
     corpus = config.data.corpus
+    if config.start:
+        before = RunFolder(Path(config.start)).known_config() or config
+        adapter = word_for(type(config.adapter))
+        base = tuned_config(before, config.start, corpus, adapter)
+        chosen = ["--adapter", adapter] if adapter != "whole" else []
+        words = ["finetune", config.start, corpus, *chosen, *_changes(base, config)]
+        return shlex.join(["bardling", *words])
     targets = [*([corpus] if is_corpus(corpus) or exists(Path(corpus)) else []), *PRESETS]
     lines = [["bardling", "train", target, *_options(target, config)] for target in targets]
     shortest = min(lines, key=len)
@@ -34,14 +44,19 @@ def training_command(config: RunConfig) -> str:
 
 def _options(target: str, config: RunConfig) -> Iterator[str]:
     """Yield the options that lead from what a word stands for to a config."""
-    base = config_for(target, config.training.budget)
+    yield from _changes(config_for(target, config.training.budget), config)
+
+
+def _changes(base: RunConfig, config: RunConfig) -> Iterator[str]:
+    """Yield the options that lead from one config to another."""
     if base.training.budget != config.training.budget:
         yield from ("--budget", config.training.budget)
         base = base.with_overrides(budget=config.training.budget)
-    kind = config.to_json()["optimizer"][KIND]
-    if base.to_json()["optimizer"][KIND] != kind:
-        yield from ("--optimizer", kind)
-        base = base.with_overrides(optimizer=kind)
+    for part in CHOICES:
+        kind = config.to_json()[part][KIND]
+        if base.to_json()[part][KIND] != kind:
+            yield from (f"--{part}", kind)
+            base = base.with_overrides(**{part: kind})
     before, wanted = base.to_json(), config.to_json()
     for part, name in settings(wanted):
         value = wanted[part][name]

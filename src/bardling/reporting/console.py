@@ -84,13 +84,15 @@ class PlainConsole(Watcher):
         self.facts = facts
         subset = facts.val_subset_tokens
         total = facts.total_steps * facts.batch_tokens
-        rest = facts.parameters - facts.decayed
+        rest = facts.parameters - facts.decayed - facts.frozen
+        trained = facts.parameters - facts.frozen
+        share = f", {trained:,} of them trained ({trained / facts.parameters:.2%})"
         self._say(
             f"  text   {facts.corpus}: {facts.train_tokens:,} tokens to train on, "
             f"{facts.val_tokens:,} to validate"
         )
         self._say(
-            f"  model  {count(facts.parameters)} parameters; "
+            f"  model  {count(facts.parameters)} parameters{share if facts.frozen else ''}; "
             f"weight decay on {facts.decayed:,}, not on {rest:,}"
         )
         self._say(

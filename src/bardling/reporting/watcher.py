@@ -25,6 +25,8 @@ class RunFacts:
     parameters: int
     decayed: int
     """Parameters that weight decay acts on."""
+    frozen: int = 0
+    """Parameters that are not trained."""
     start_step: int
     total_steps: int
     batch_tokens: int

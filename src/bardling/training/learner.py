@@ -21,7 +21,7 @@ from bardling.machine.precision import loss_scale
 from bardling.model.gpt import GPT
 from bardling.training.objective import Objective
 from bardling.training.optimizer_config import OptimizerConfig
-from bardling.training.optimizers import Optimizers, build_optimizer
+from bardling.training.optimizers import Optimizers, build_optimizer, trainable
 
 Loss = Callable[..., Any]
 """(inputs, targets, row keys) → summed loss; see `BatchLoss.forward`."""
@@ -59,7 +59,7 @@ class Learner:
     scale: torch.amp.GradScaler
     machine: Machine
     parameters: tuple[nn.Parameter, ...]
-    """Those of the model, found once: looking for them in it takes as long as a small layer."""
+    """Those that are trained, found once: looking for them in it takes as long as a small layer."""
     late: bool = False
     """Whether figures of a step are read while the next one is on its way."""
 
@@ -97,7 +97,7 @@ def build_learner(
         loss=BatchLoss(model, objective, machine),
         scale=scale,
         machine=machine,
-        parameters=tuple(model.parameters()),
+        parameters=tuple(trainable(model).values()),
         late=(
             machine.device.type == "cuda"
             and machine.team.size == 1  # sums over a team are waited for

@@ -90,38 +90,44 @@ class Optimizers:
         self.set_lr_fraction(1.0)
 
 
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that are trained, by name: those that are not frozen."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
 def decay_groups(model: nn.Module) -> tuple[list[str], list[str]]:
     """Return the names of the parameters with weight decay, and of those without.
 
     That is where the optimizer decays anything at all.
     """
-    named = dict(model.named_parameters())
+    named = trainable(model)
     matrices = [name for name, p in named.items() if p.dim() >= 2]
     return matrices, [name for name in named if name not in set(matrices)]
 
 
 def hidden_matrices(model: nn.Module) -> list[str]:
     """Return the names of the matrices inside blocks: neither embedding, places nor output."""
-    named = model.named_parameters()
+    named = trainable(model).items()
     return [name for name, p in named if p.dim() == 2 and "blocks" in name.split(".")]
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig, team: Team = ALONE) -> Optimizers:
-    """Return the configured optimizer over all parameters of `model`.
+    """Return the configured optimizer over all parameters of `model` that are trained.
 
     Groups without parameters are left out, and so is Muon in a model without hidden matrices, whose
     work a `team` shares.
     """
     match config:
         case AdamW():
-            names = [name for name, _ in model.named_parameters()]
-            members = [_adamw(model, config, names, decay_vectors=config.decay_vectors)]
+            members = [
+                _adamw(model, config, list(trainable(model)), decay_vectors=config.decay_vectors)
+            ]
         case Muon():
             members = _muon(model, config, team)
         case Adam():
             members = [
                 torch.optim.Adam(
-                    _groups(model, config.weight_decay, dict(model.named_parameters())),
+                    _groups(model, config.weight_decay, trainable(model)),
                     lr=config.lr,
                     betas=(config.beta1, config.beta2),
                     eps=config.eps,
@@ -131,7 +137,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, team: Team = ALON
         case SGD():
             members = [
                 torch.optim.SGD(
-                    model.parameters(),
+                    trainable(model).values(),
                     lr=config.lr,
                     momentum=config.momentum,
                     nesterov=config.nesterov,
@@ -147,7 +153,7 @@ def _groups(
 
     Groups without parameters are left out.
     """
-    named = dict(model.named_parameters())
+    named = trainable(model)
     groups = [
         {"params": [named[name] for name in group if name in names], "weight_decay": share}
         for group, share in zip(decay_groups(model), (decay, of_vectors), strict=True)
@@ -171,7 +177,7 @@ def _adamw(
 
 def _muon(model: nn.Module, config: Muon, team: Team) -> list[Optimizer]:
     """Return Muon over the hidden matrices and AdamW over the rest."""
-    named, hidden = dict(model.named_parameters()), hidden_matrices(model)
+    named, hidden = trainable(model), hidden_matrices(model)
     rest = _adamw(model, config, [name for name in named if name not in set(hidden)])
     if not hidden:
         return [rest]
@@ -208,7 +214,7 @@ def state_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]
     """
     return {
         f"{name}/{key}": value
-        for name, parameter in model.named_parameters()
+        for name, parameter in trainable(model).items()
         for key, value in sorted(optimizers.owners[parameter].state.get(parameter, {}).items())
     }
 
@@ -219,7 +225,7 @@ def restore_state(model: nn.Module, optimizers: Optimizers, tensors: Mapping[str
     Raises `CheckpointError`, before anything is changed, when a name or a shape is not that of
     this model or the memory is not that of these optimizers.
     """
-    named = dict(model.named_parameters())
+    named = trainable(model)
     found: dict[str, dict[str, Tensor]] = {}
     for full_name, tensor in tensors.items():
         name, _, key = full_name.rpartition("/")

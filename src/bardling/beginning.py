@@ -1,0 +1,125 @@
+"""The weights that a run begins with where it does not draw them, as a copy in its own folder.
+
+    runs/NAME/start/
+        model.safetensors   for a model of the run's own size
+        source.json         the run and the step that they come from
+        manifest.json       size and sha256 of both
+
+So a run needs nothing but its folder to begin anew or to go on, also when the run that it came from
+is gone.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as tensor_bytes
+from torch import Tensor
+
+from bardling import storage
+from bardling.checkpoint import WEIGHTS, open_checkpoint, parse_weights
+from bardling.config import RunConfig
+from bardling.errors import BardlingError, CheckpointError, ConfigError
+from bardling.machine.randomness import word
+from bardling.model.config import ModelConfig
+from bardling.run_folder import SETTINGS_BYTES, RunFolder
+from bardling.text.tokenizer import Tokenizer
+
+START, SOURCE = "start", "source.json"
+_LIMITS = {SOURCE: SETTINGS_BYTES}
+_TABLES = ("embedding.weight", "output.weight", "output.bias")
+_FREE = ("vocab_size", "dropout", "n_layer", "init")
+"""Settings of a model that may be others than those of the run it begins with."""
+_LAYER = re.compile(r"blocks\.(\d+)\.")
+
+
+def put_start(
+    config: RunConfig, tokenizer: Tokenizer, run: RunFolder, note: Callable[[str], None]
+) -> None:
+    """Copy the weights of the run that `config` begins with, as its model needs them.
+
+    The model may have fewer layers, spread evenly over those that were there, and more tokens.
+    Raises `ConfigError` where anything else differs, and `CheckpointError` where the tokens do not
+    mean what they meant.
+    """
+    source = RunFolder(Path(config.start))
+    found = open_checkpoint(source, "best", note)
+    _require_same_words(found.tokenizer, tokenizer, config.start)
+    weights = dict(found.build_model().named_parameters())
+    here = replace(config.model, vocab_size=tokenizer.vocab_size)
+    _require_same_block(found.config.model, here, config.start)
+    kept = _layers(weights, found.config.model.n_layer, here.n_layer)
+    grown = {n: _grown(n, t.detach(), here.vocab_size) for n, t in kept.items()}
+    told = {"run": str(source.path), "step": found.state.step, "layers": here.n_layer}
+    storage.publish_folder(
+        run.path / START,
+        {
+            WEIGHTS: tensor_bytes(grown, metadata={"format": "pt"}),
+            SOURCE: storage.json_bytes(told),
+        },
+    )
+
+
+def read_start(run: RunFolder) -> Mapping[str, Tensor]:
+    """Return the weights that a run begins with; damage is a `CheckpointError`."""
+    folder = run.path / START
+    try:
+        return parse_weights(storage.read_folder(folder, limits=_LIMITS)[WEIGHTS], WEIGHTS)
+    except (KeyError, BardlingError) as error:
+        raise CheckpointError(f"{folder} cannot be used: {error}") from error
+
+
+def _require_same_words(there: Tokenizer, here: Tokenizer, source: str) -> None:
+    """Refuse a tokenizer under which ids mean something else; new ones may come after the old."""
+    if there.sha256 == here.sha256:
+        return
+    old = range(there.vocab_size)
+    if (
+        there.vocab_size > here.vocab_size
+        or not here.special_tokens.items() >= there.special_tokens.items()
+        or [there.decode([i]) for i in old] != [here.decode([i]) for i in old]
+    ):
+        raise CheckpointError(f"{source} has another tokenizer: its weights mean nothing to this")
+
+
+def _require_same_block(there: ModelConfig, here: ModelConfig, source: str) -> None:
+    """Refuse a model that the weights do not fit."""
+    for name, value in vars(there).items():
+        if name not in _FREE and vars(here)[name] != value:
+            raise ConfigError(
+                f"{name} is {vars(here)[name]} here and {value} in {source}, whose weights this "
+                "run begins with; leave it as it is there"
+            )
+    if here.n_layer > there.n_layer:
+        raise ConfigError(
+            f"{source} has {there.n_layer} layers, and {here.n_layer} were asked of it"
+        )
+
+
+def _layers(weights: Mapping[str, Tensor], there: int, here: int) -> dict[str, Tensor]:
+    """Return the weights of a model of `here` layers, taken evenly from those that are there."""
+    taken = {layer * there // here: layer for layer in range(here)}
+    kept: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        match = _LAYER.match(name)
+        if match is None:
+            kept[name] = tensor
+        elif int(match[1]) in taken:
+            kept[f"blocks.{taken[int(match[1])]}.{name[match.end() :]}"] = tensor
+    return kept
+
+
+def _grown(name: str, table: Tensor, rows: int) -> Tensor:
+    """Return a table over the vocabulary with rows for new tokens: the mean, a little apart.
+
+    So a new token begins as likely as an average one (Hewitt 2021, "Initializing new word
+    embeddings"), and no two are the same.
+    """
+    if name not in _TABLES or len(table) >= rows:
+        return table.contiguous()
+    new = rows - len(table)
+    random = torch.Generator().manual_seed(word("new tokens", name, rows) >> 1)
+    drawn = torch.randn(new, *table.shape[1:], generator=random)
+    return torch.cat((table, table.mean(dim=0) + 0.1 * table.std(dim=0) * drawn)).contiguous()

@@ -1,0 +1,63 @@
+"""Fine-tuning: a run that begins with the weights of another, and reads another text.
+
+It is a run like any other, with the same loop, checkpoints, resume and report. What differs stands
+in its settings: `start` names the run whose weights it begins with, `adapter` what of them is
+trained, `task` what is learned.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from bardling.api import train_config
+from bardling.config import RunConfig
+from bardling.errors import UsageError
+from bardling.finetuning.forgetting import Forgetting, forgetting
+from bardling.presets.tuned import tuned_config
+from bardling.reporting.watcher import Watcher
+from bardling.run_folder import find_run, runs_folder
+from bardling.trained import Run, load
+
+
+def finetune(
+    start: str | Path,
+    corpus: str | Path,
+    *,
+    adapter: str = "whole",
+    name: str | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    watcher: Watcher | None = None,
+    **overrides: Any,
+) -> tuple[Run, Forgetting | None]:
+    """Train a run's model on another text; return the new run, and what was forgotten.
+
+    `adapter` is `whole` or `lora`; `overrides` are settings by their own names, such as `rank=4`
+    or `lr=1e-4`. The run that it begins with stays as it is.
+    """
+    folder = find_run(start, runs_folder(None if runs_dir is None else Path(runs_dir)))
+    config = tuned_config(folder.config(), str(folder.path.absolute()), str(corpus), adapter)
+    config = config.with_overrides(**overrides)
+    return finetune_by(config, name=name, runs_dir=runs_dir, data_dir=data_dir, watcher=watcher)
+
+
+def finetune_by(
+    config: RunConfig,
+    *,
+    name: str | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    watcher: Watcher | None = None,
+    began: float | None = None,
+) -> tuple[Run, Forgetting | None]:
+    """Fine-tune by a whole `RunConfig` that names its start."""
+    if not config.start:
+        raise UsageError("fine-tuning begins with a run; say which by start")
+    tuned = train_config(
+        config, name=name, runs_dir=runs_dir, data_dir=data_dir, watcher=watcher, began=began
+    )
+    found = forgetting(load(config.start), tuned)
+    if found is not None:
+        result = dict(tuned.folder.result() or {})
+        told = {"corpus": found.corpus, "before": found.before, "after": found.after}
+        tuned.folder.write_result(result | {"forgetting": told})
+    return tuned, found

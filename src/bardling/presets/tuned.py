@@ -1,0 +1,34 @@
+"""The settings that a run begins with where it begins with another. No torch here."""
+
+from dataclasses import replace
+
+from bardling.config import RunConfig
+from bardling.data.config import DataConfig
+from bardling.training.optimizer_config import AdamW
+
+BUDGET = "300steps"
+WHOLE_LR, LORA_LR = 2e-4, 2e-3
+"""Highest rates: adapters begin at nothing, and take ten times that of all weights."""
+
+
+def tuned_config(before: RunConfig, start: str, corpus: str, adapter: str = "whole") -> RunConfig:
+    """Return the settings that fine-tuning a run on a text begins with; `start` is its path.
+
+    The model is that of the run, and so are the tokens; the optimizer is AdamW, at a low rate.
+    """
+    training = replace(
+        before.training, budget=BUDGET, keep_at=(), patience=0, schedule="linear",
+        warmup_fraction=0.1, min_lr_fraction=0.0, accumulate=1,
+    )  # fmt: skip
+    config = replace(
+        before,
+        data=DataConfig(corpus=corpus, tokenizer=start),
+        optimizer=AdamW(lr=LORA_LR if adapter == "lora" else WHOLE_LR, weight_decay=0.0),
+        training=training,
+        start=start,
+        total_steps=0,
+        eval_interval=0,
+        replanned_at=0,
+        first_total_steps=0,
+    )
+    return config.with_overrides(adapter=adapter, task="pretraining")
