@@ -10,12 +10,11 @@ from typing import get_args
 import pytest
 
 import bardling
-from bardling.config import settings
-from bardling.training.optimizer_config import OptimizerConfig
+from bardling.config import CHOICES, settings
 
 ROOT = Path(bardling.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-MAX_LINES, MAX_COLUMNS, MAX_FUNCTION_LINES, MAX_CONFIG_FIELDS = 300, 100, 50, 66
+MAX_LINES, MAX_COLUMNS, MAX_FUNCTION_LINES, MAX_CONFIG_FIELDS = 300, 100, 50, 75
 # Each of these takes something away from what is checked; the numbers may only fall.
 ALLOWED_WAIVERS = {"type: ignore": 0, "cast(": 0, "pragma: no cover": 0, "noqa": 0}
 FILE_METHODS = {"read_text", "write_text", "read_bytes", "write_bytes"}
@@ -137,8 +136,9 @@ def test_type_checkers_of_users_see_our_types():
 
 def test_settings_are_few_and_their_names_unique():
     every: set[str] = set()
-    for optimizer in get_args(OptimizerConfig):  # one at a time is in a run
-        config = bardling.RunConfig(optimizer=optimizer())
+    kinds = [(part, kind) for part, choice in CHOICES.items() for kind in get_args(choice)]
+    for part, kind in kinds:  # one at a time is in a run
+        config = bardling.RunConfig(**{part: kind()})
         names = [name for _, name in settings(config.to_json())]
         assert len(names) == len(set(names))
         every |= set(names)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bardling import workbench
+from bardling import lesson
 from bardling.errors import OutOfMemory
 from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder
@@ -50,7 +50,7 @@ ERRORS = (
 def test_batches_are_taken_in_smaller_parts(text, monkeypatch, error):
     whole = train(text, "whole")
     monkeypatch.setattr(
-        workbench, "pretraining_loss", limited(workbench.pretraining_loss, 2, error, after=5)
+        lesson, "pretraining_loss", limited(lesson.pretraining_loss, 2, error, after=5)
     )
     listener = Listener()
     run = train(text, "parts", listener)
@@ -63,7 +63,7 @@ def test_batches_are_taken_in_smaller_parts(text, monkeypatch, error):
 
 def test_what_was_added_up_of_a_lost_step_is_let_go(text, monkeypatch):
     whole = train(text, "whole", accumulate=2)
-    real, calls = workbench.pretraining_loss, [0]
+    real, calls = lesson.pretraining_loss, [0]
 
     def second_part_of_third_step(model, batch):
         calls[0] += 1
@@ -71,7 +71,7 @@ def test_what_was_added_up_of_a_lost_step_is_let_go(text, monkeypatch):
             raise MemoryError
         return real(model, batch)
 
-    monkeypatch.setattr(workbench, "pretraining_loss", second_part_of_third_step)
+    monkeypatch.setattr(lesson, "pretraining_loss", second_part_of_third_step)
     run = train(text, "parts", accumulate=2)
     assert run.config().training.accumulate == 4
     assert losses(run) == pytest.approx(losses(whole), rel=1e-4)
@@ -84,12 +84,12 @@ def test_a_run_that_was_cut_goes_on_so(text, monkeypatch):
             if result.step == 9:
                 raise RuntimeError("killed")
 
-    real = workbench.pretraining_loss
+    real = lesson.pretraining_loss
     objective = limited(real, 2, MemoryError(), after=6)
-    monkeypatch.setattr(workbench, "pretraining_loss", objective)
+    monkeypatch.setattr(lesson, "pretraining_loss", objective)
     uninterrupted = train(text, "whole")
     objective = limited(real, 2, MemoryError(), after=6)
-    monkeypatch.setattr(workbench, "pretraining_loss", objective)
+    monkeypatch.setattr(lesson, "pretraining_loss", objective)
     with pytest.raises(RuntimeError, match="killed"):
         train(text, "stopped", Stops())
     run = RunFolder(text.parent / "runs" / "stopped")
@@ -99,7 +99,7 @@ def test_a_run_that_was_cut_goes_on_so(text, monkeypatch):
 
 def test_a_single_sequence_that_does_not_fit_is_one_sentence(text, monkeypatch):
     monkeypatch.setattr(
-        workbench, "pretraining_loss", limited(workbench.pretraining_loss, 0, MemoryError())
+        lesson, "pretraining_loss", limited(lesson.pretraining_loss, 0, MemoryError())
     )
     with pytest.raises(OutOfMemory, match=r"shorter context \(--block-size, now 16\), then a narr"):
         train(text, "none")
@@ -118,7 +118,7 @@ def test_a_step_that_was_begun_is_not_taken_twice(text, monkeypatch, optimizer):
 
 def test_another_error_is_no_want_of_memory(text, monkeypatch):
     monkeypatch.setattr(
-        workbench, "pretraining_loss", limited(workbench.pretraining_loss, 0, RuntimeError("odd"))
+        lesson, "pretraining_loss", limited(lesson.pretraining_loss, 0, RuntimeError("odd"))
     )
     with pytest.raises(RuntimeError, match="odd"):
         train(text, "none")
@@ -126,7 +126,7 @@ def test_another_error_is_no_want_of_memory(text, monkeypatch):
 
 def test_a_budget_in_time_is_rehearsed_in_parts_that_fit(text, monkeypatch):
     monkeypatch.setattr(
-        workbench, "pretraining_loss", limited(workbench.pretraining_loss, 4, MemoryError())
+        lesson, "pretraining_loss", limited(lesson.pretraining_loss, 4, MemoryError())
     )
     run = train(text, "timed", budget="4s")
     assert run.config().training.accumulate == 2 and run.result()["stopped"] == "budget"

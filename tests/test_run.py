@@ -11,7 +11,7 @@ import torch
 import bardling
 import bardling.evaluation.validation as validation_module
 import bardling.workbench as workbench_module
-from bardling import storage
+from bardling import lesson, storage
 from bardling.checkpoint import load_checkpoint
 from bardling.errors import (
     CheckpointError,
@@ -155,14 +155,14 @@ def test_validations_use_a_fixed_subset_where_the_whole_would_cost_too_much(text
 
 def poison(monkeypatch, steps: set[int]) -> None:
     """Make the loss of these steps (counted from 0) NaN, as an overflow would."""
-    real = workbench_module.pretraining_loss
+    real = lesson.pretraining_loss
     calls = iter(range(10_000))
 
     def sometimes_nan(model, batch):
         loss = real(model, batch)
         return loss * float("nan") if next(calls) in steps else loss
 
-    monkeypatch.setattr(workbench_module, "pretraining_loss", sometimes_nan)
+    monkeypatch.setattr(lesson, "pretraining_loss", sometimes_nan)
 
 
 def test_one_bad_step_changes_nothing_and_the_run_goes_on(text, monkeypatch):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bardling import trainer, workbench
+from bardling import lesson, trainer, workbench
 from bardling.checkpoint import load_checkpoint
 from bardling.errors import Interrupted
 from bardling.evaluation.validation import Validation
@@ -218,8 +218,8 @@ def test_a_stop_while_the_whole_split_is_measured_leaves_at_once(text, tmp_path,
 
 def test_a_quick_step_is_finished_and_saved(text, tmp_path, whole, monkeypatch):
     with pytest.MonkeyPatch.context() as patch:
-        signals = Signals(workbench.pretraining_loss, 2 * 5 + 1)  # two parts a step
-        patch.setattr(workbench, "pretraining_loss", signals)
+        signals = Signals(lesson.pretraining_loss, 2 * 5 + 1)  # two parts a step
+        patch.setattr(lesson, "pretraining_loss", signals)
         run = train(text, tmp_path)
     assert signals.went_on and run.steps()[-1] == 6
     resume(run)
@@ -230,8 +230,8 @@ def test_a_quick_step_is_finished_and_saved(text, tmp_path, whole, monkeypatch):
 def test_a_slow_step_is_left_unfinished(text, tmp_path, whole, done, part):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "SLOW_STEP_SECONDS", -1.0)
-        signals = Signals(workbench.pretraining_loss, 2 * done + part + 1)
-        patch.setattr(workbench, "pretraining_loss", signals)
+        signals = Signals(lesson.pretraining_loss, 2 * done + part + 1)
+        patch.setattr(lesson, "pretraining_loss", signals)
         listener = Listener()
         run = train(text, tmp_path, listener)
     assert not signals.went_on
@@ -247,8 +247,8 @@ def test_a_first_step_is_left_unfinished_since_nobody_knows_how_long_it_takes(
 ):
     run = train(text, tmp_path, StopsAt(done))
     with pytest.MonkeyPatch.context() as patch:
-        signals = Signals(workbench.pretraining_loss, 2)  # the second part of the first batch
-        patch.setattr(workbench, "pretraining_loss", signals)
+        signals = Signals(lesson.pretraining_loss, 2)  # the second part of the first batch
+        patch.setattr(lesson, "pretraining_loss", signals)
         if done:
             with pytest.raises(Interrupted, match=f"stopped at step {done} of 12, saved"):
                 resume(run)
@@ -408,8 +408,8 @@ def test_a_stop_while_costs_are_measured_leaves_at_once_with_nothing_decided(
     text, tmp_path, monkeypatch
 ):
     forecast(monkeypatch, slips=False)
-    signals = Signals(workbench.pretraining_loss, 3)
-    monkeypatch.setattr(workbench, "pretraining_loss", signals)
+    signals = Signals(lesson.pretraining_loss, 3)
+    monkeypatch.setattr(lesson, "pretraining_loss", signals)
     run = RunFolder(tmp_path / "demo")
     config = tiny_config(text, **(SETTINGS | TIMED))
     with pytest.raises(Interrupted, match="stopped before the first step; go on with"):
@@ -437,7 +437,7 @@ def test_the_time_of_the_quick_checks_is_gone_when_the_steps_of_a_budget_are_cou
 ):
     forecast(monkeypatch, slips=False)
     heard = []
-    monkeypatch.setattr(workbench, "quick_checks", lambda *_: heard.append("checks") or [])
+    monkeypatch.setattr(workbench, "quick_checks", lambda *_, **__: heard.append("checks") or [])
     plan = (Plan(total_steps=12), 4)
     monkeypatch.setattr(Pace, "first_plan", lambda *_: heard.append("plan") or plan)
     train(text, tmp_path, quick_checks=True, **TIMED)
@@ -483,10 +483,8 @@ def test_threads_and_exactness_hold_during_a_run_only(text, tmp_path, monkeypatc
         return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
 
     inside, threads = set(), torch.get_num_threads()
-    real = workbench.pretraining_loss
-    monkeypatch.setattr(
-        workbench, "pretraining_loss", lambda *args: inside.add(now()) or real(*args)
-    )
+    real = lesson.pretraining_loss
+    monkeypatch.setattr(lesson, "pretraining_loss", lambda *args: inside.add(now()) or real(*args))
     torch.set_num_threads(2)  # the run itself on one: two wait for each other where others work
     try:
         train(text, tmp_path, StopsAt(1), threads=1)

@@ -15,6 +15,7 @@ from bardling.fields import KIND, check_fields, read_value, write_value
 from bardling.machine.config import MachineConfig
 from bardling.model.config import ModelConfig
 from bardling.model.lora_config import Adapter, Whole
+from bardling.text.chat import ChatFormat
 from bardling.training.config import TrainingConfig, steps_of_budget
 from bardling.training.optimizer_config import AdamW, OptimizerConfig
 from bardling.training.plan import Plan
@@ -40,6 +41,7 @@ class RunConfig:
     """The run that a distillation learns from."""
     adapter: Adapter = field(default_factory=Whole)
     task: Task = field(default_factory=Pretraining)
+    chat: ChatFormat = field(default_factory=ChatFormat)
     total_steps: int = 0
     """The budget in optimizer steps; 0 until the run has worked it out."""
     eval_interval: int = 0

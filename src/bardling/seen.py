@@ -1,13 +1,15 @@
 """What a run sees at a step: windows of its training text, as a function of its settings."""
 
 from bardling.config import RunConfig
-from bardling.data.batches import Windows
+from bardling.data.batches import Counted, Windows
 from bardling.data.token_folder import open_split
 from bardling.data.tokens import Tokens
 from bardling.errors import UsageError
 from bardling.run_folder import RunFolder
+from bardling.text.chat import ChatTokens
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import load_tokenizer
+from bardling.training.task import Instruction
 
 
 def training_windows(config: RunConfig, tokens: Tokens, tokenizer: Tokenizer) -> Windows:
@@ -20,7 +22,15 @@ def training_windows(config: RunConfig, tokens: Tokens, tokenizer: Tokenizer) ->
         end_token=tokenizer.end_token,
         seed=config.training.seed,
         split="train",
+        counted=counted_for(config, tokenizer),
     )
+
+
+def counted_for(config: RunConfig, tokenizer: Tokenizer) -> Counted | None:
+    """Return which tokens a run learns to foretell; None for all."""
+    if not isinstance(config.task, Instruction):
+        return None
+    return ChatTokens(config.chat, tokenizer).answers
 
 
 def batch_texts(run: RunFolder, step: int) -> list[tuple[int, str]]:

@@ -20,6 +20,7 @@ from bardling.data.batches import Ahead
 from bardling.divergence import go_back
 from bardling.errors import Interrupted, TrainingDiverged
 from bardling.evaluation.samples import sample_text, samples_page
+from bardling.introduction import facts_of
 from bardling.machine.config import MachineConfig
 from bardling.machine.stop import Leave, StopRequest
 from bardling.machine.team import ALONE, Team
@@ -119,7 +120,7 @@ class Trainer:
             self.watcher.note(f"{self.run.metrics_path}: unreadable lines taken out: {unreadable}")
         if findings is not None:
             self.watcher.checked(findings)
-        self.watcher.started(self.bench.facts(self.run.name, self.state.step))
+        self.watcher.started(facts_of(self.bench, self.state.step))
 
     def _steps(self) -> str:
         """Take steps until the budget is spent or patience is; return which."""

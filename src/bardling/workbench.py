@@ -14,13 +14,13 @@ from bardling.beginning import read_start
 from bardling.checkpoint import Checkpoint, load_weights
 from bardling.config import RunConfig
 from bardling.costing import measured_costs
-from bardling.data.documents import known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.errors import CheckpointError, OutOfMemory
 from bardling.evaluation.checks.finding import Finding
 from bardling.evaluation.checks.quick import quick_checks
 from bardling.evaluation.validation import Validation
 from bardling.kernels.choice import obstacle, with_kernels
+from bardling.lesson import lesson_for
 from bardling.machine.compiling import NO_GRAPHS, compiled, expected_seconds
 from bardling.machine.config import MachineConfig
 from bardling.machine.machine import Machine, choose_machine
@@ -32,13 +32,11 @@ from bardling.model.gpt import GPT
 from bardling.model.lora import wrap
 from bardling.model.size import count_parameters
 from bardling.pacing import Costs, Pace
-from bardling.reporting.watcher import RunFacts
 from bardling.run_folder import RunFolder
 from bardling.seen import training_windows
 from bardling.text.tokenizer_file import load_tokenizer
 from bardling.training.config import seconds_of_budget
 from bardling.training.learner import Learner, build_learner
-from bardling.training.objective import pretraining_loss
 from bardling.training.optimizers import restore_state
 from bardling.training.plan import Plan
 from bardling.training.rehearsal import compile_learner
@@ -70,7 +68,8 @@ class Workbench:
         )
         self.windows = training_windows(self.config, self.train, self.tokenizer)
         self.batch_tokens = self.config.batch_tokens
-        self.documents = known_documents(self.val, self.tokenizer)
+        self.lesson = lesson_for(self.config, run, self.val, self.tokenizer)
+        self.documents = self.lesson.documents
         self.goes_on = checkpoint is not None
         self.before = None if checkpoint is None else checkpoint.state.conditions
         asked = wishes or self.config.machine
@@ -186,7 +185,12 @@ class Workbench:
 
     def quick_checks(self) -> list[Finding]:
         """Look for common faults, at the price of a few forward passes."""
-        return quick_checks(self.model(), self.tokenizer, self.windows, self.val)
+        fresh = not self.config.start
+        return (
+            quick_checks(self.model(), self.tokenizer, self.windows, self.val, fresh=fresh)
+            if self.lesson.checked
+            else []
+        )
 
     def _first_plan(self, pace: Pace, costs: Costs) -> dict[str, int]:
         plan, interval = pace.first_plan(
@@ -219,27 +223,6 @@ class Workbench:
             self.learner, self.model(), self.settings, batches, validation, self.tokenizer, limit
         )
 
-    def facts(self, name: str, start_step: int) -> RunFacts:
-        """Return what those who watch a run are told before its first step."""
-        groups = self.learner.optimizers.param_groups
-        decayed = [p for group in groups if group.get("weight_decay") for p in group["params"]]
-        return RunFacts(
-            name=name,
-            corpus=self.config.data.corpus,
-            train_tokens=len(self.train),
-            val_tokens=len(self.val),
-            vocab_size=self.tokenizer.vocab_size,
-            parameters=(there := sum(p.numel() for p in self.learner.model.parameters())),
-            frozen=there - sum(p.numel() for p in self.learner.parameters),
-            decayed=sum(p.numel() for p in decayed),
-            start_step=start_step,
-            total_steps=self.config.total_steps,
-            batch_tokens=self.batch_tokens,
-            val_subset_tokens=self.validation.subset_tokens,
-            longest_document=self.documents.longest if self.documents else 0,
-            floor=self.validation.whole_floor,
-        )
-
     def _validation(self, eval_interval: int) -> Validation:
         n_processes = self.machine.team.size
         return Validation(
@@ -251,6 +234,7 @@ class Workbench:
             block_size=self.config.model.block_size,
             documents=self.documents,
             token_sizes=self.tokenizer.token_sizes,
+            counted=self.lesson.counted,
         )
 
     def _expected_seconds(self) -> float:
@@ -271,7 +255,8 @@ class Workbench:
         model = model.to(self.machine.device, self.machine.dtype)
         if self.machine.team.sharing:
             share_out(model, model.blocks, self.machine.device.type)
-        learner = build_learner(model, self.config.optimizer, self.machine, pretraining_loss)
+        objective = self.lesson.objective(self.machine)
+        learner = build_learner(model, self.config.optimizer, self.machine, objective)
         if checkpoint is None:
             return learner
         if checkpoint.tokenizer.sha256 != self.tokenizer.sha256:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import bardling
+from bardling import lesson
 from bardling import trainer as trainer_module
 from bardling import workbench as workbench_module
 from bardling.checkpoint import load_checkpoint
@@ -212,13 +213,13 @@ def test_show_schedule_draws_and_trains_nothing(train, runs, schedule):
 
 
 def test_a_diverging_run_exits_with_3_and_can_be_looked_at(train, cli, runs, monkeypatch):
-    real = workbench_module.pretraining_loss
+    real = lesson.pretraining_loss
 
     def explode(model, batch):
         return real(model, batch) * float("nan")
 
     with monkeypatch.context() as patch:
-        patch.setattr(workbench_module, "pretraining_loss", explode)
+        patch.setattr(lesson, "pretraining_loss", explode)
         done = train("--name", "demo", "--budget", "9steps")
     assert done.code == 3
     assert done.err.startswith("bardling: loss or gradient was not finite in steps 1 to 3")

@@ -138,10 +138,10 @@ def test_going_on_gives_the_bits_of_an_uninterrupted_run(folder, stops):
 # Step 2 never ends: it says when it has begun, and when the first signal has been heard.
 STUCK = """
 import signal, sys, time
-from bardling import workbench
+from bardling import lesson
 from bardling.cli import main
 
-real, parts = workbench.pretraining_loss, iter(range(1000))
+real, parts = lesson.pretraining_loss, iter(range(1000))
 
 def stuck_in_step_2(model, batch):
     if next(parts) == 2:
@@ -155,7 +155,7 @@ def stuck_in_step_2(model, batch):
         time.sleep(15)
     return real(model, batch)
 
-workbench.pretraining_loss = stuck_in_step_2
+lesson.pretraining_loss = stuck_in_step_2
 sys.exit(main(["train", *sys.argv[1:]]))
 """
 

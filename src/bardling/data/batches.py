@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Int32, Int64
+from jaxtyping import Bool, Int32, Int64
 from torch import Tensor
 
 from bardling.data.config import Order
@@ -21,6 +21,9 @@ from bardling.machine.randomness import row_keys, stream
 
 BatchSource = Callable[[int, range], "Batch"]
 """(step, rows of the global batch) → those rows."""
+
+Counted = Callable[[Int64[np.ndarray, "rows time"]], Bool[np.ndarray, "rows time"]]
+"""Rows of ids, each from the beginning of a document, to which of them a loss counts."""
 
 IGNORE = -100
 """The target that no loss counts; torch's cross_entropy has the same default."""
@@ -64,6 +67,8 @@ class Windows:
     seed: int = 0
     split: str = "train"
     end_token: int | None = None
+    counted: Counted | None = None
+    """Which tokens are to be foretold; None for all."""
 
     def __post_init__(self) -> None:
         require_length(len(self.tokens), self.block_size, self.split)
@@ -109,9 +114,10 @@ class Windows:
         if rows is not None:
             numbers = numbers[rows if isinstance(rows, slice) else np.array(rows, dtype=int)]
         ids = _gather(self.tokens, self.starts(step)[numbers], self.block_size)
+        targets = ids if self.counted is None else np.where(self.counted(ids), ids, IGNORE)
         return Batch(
             inputs=torch.from_numpy(ids[:, :-1].copy()),
-            targets=torch.from_numpy(ids[:, 1:].copy()),
+            targets=torch.from_numpy(targets[:, 1:].copy()),
             row_keys=torch.from_numpy(row_keys(self.seed, step, numbers)),
         )
 
@@ -196,12 +202,13 @@ def evaluation_batches(
     batch_size: int,
     spans: Spans | None = None,
     end_token: int = 0,
+    counted: Counted | None = None,
 ) -> Iterator[Batch]:
     """Yield the windows that predict some spans of tokens; without spans, windows side by side.
 
     All batches have the same shape: shorter windows, and the rows missing from the last batch, are
     padded with id 0 and targets `IGNORE`. A span that begins with the first token of all is
-    predicted from `end_token`.
+    predicted from `end_token`. Where only some tokens are `counted`, the others are `IGNORE`.
     """
     spans = side_by_side(len(tokens), block_size) if spans is None else spans
     for first in range(0, len(spans), batch_size):
@@ -213,6 +220,9 @@ def evaluation_batches(
             targets[row, : end - start] = part[-(end - start) :]
             inputs[row, 0] = part[0] if start else end_token
             inputs[row, 1 : end - start] = targets[row, : end - start - 1]
+        if counted is not None:
+            ids = np.concatenate((inputs[:, :1], targets), axis=1)
+            targets[~counted(ids)[:, 1:]] = IGNORE
         yield Batch(
             inputs=torch.from_numpy(inputs),
             targets=torch.from_numpy(targets),

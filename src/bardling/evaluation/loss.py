@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from bardling.data.batches import IGNORE, evaluation_batches, evenly, side_by_side
+from bardling.data.batches import IGNORE, Counted, evaluation_batches, evenly, side_by_side
 from bardling.data.documents import Documents
 from bardling.data.tokens import Tokens
 from bardling.errors import CorpusError
@@ -76,13 +76,14 @@ def evaluate(
     team: Team = ALONE,
     documents: Documents | None = None,
     token_sizes: Int64[np.ndarray, " vocab"] | None = None,
+    counted: Counted | None = None,
 ) -> Evaluation:
     """Return the mean loss over `tokens`, or over an evenly spaced `max_tokens` of them.
 
     With `documents`, in windows of whole ones; with `token_sizes`, the bytes of UTF-8 that each id
-    stands for, the bytes are counted too. It is computed where the model is, in the precision of
-    its weights, or in that of `machine`, by all of a `team`. Raises `CorpusError` when there are
-    fewer than two tokens, and so nothing to predict.
+    stands for, the bytes are counted too; `counted` tells which tokens are foretold. It is done
+    where the model is, in the precision of its weights or of `machine`, by all of a `team`. Raises
+    `CorpusError` when there are fewer than two tokens, and so nothing to predict.
     """
     if len(tokens) < 2:
         raise CorpusError(
@@ -101,6 +102,7 @@ def evaluate(
         batch_size=batch_size,
         spans=spans[team.rank :: team.size],
         end_token=0 if documents is None else documents.end_token,
+        counted=counted,
     ):
         with precision():
             total += next_token_loss(reader, batch.to(model.device)).item()

@@ -12,6 +12,7 @@ from functools import cached_property, partial
 import numpy as np
 from jaxtyping import Int64
 
+from bardling.data.batches import Counted
 from bardling.data.documents import Documents
 from bardling.data.tokens import Tokens
 from bardling.evaluation.loss import Evaluation, evaluate
@@ -44,6 +45,8 @@ class Validation:
 
     token_sizes: Int64[np.ndarray, " vocab"] | None = None
     """Bytes of UTF-8 that each id stands for, by which bits per byte are counted."""
+    counted: Counted | None = None
+    """Which tokens are foretold, where not all are."""
 
     @cached_property
     def train_documents(self) -> Documents | None:
@@ -81,7 +84,14 @@ class Validation:
         """Return the losses on training and validation text, over equally many tokens."""
         wanted = self.subset_tokens or len(self.val)
         rows = min(self.batch_size, -(-wanted // model.config.block_size))  # the rest is padding
-        part = partial(evaluate, model, batch_size=rows, machine=self.machine, team=self.team)
+        part = partial(
+            evaluate,
+            model,
+            batch_size=rows,
+            machine=self.machine,
+            team=self.team,
+            counted=self.counted,
+        )
         val = part(
             self.val,
             max_tokens=self.subset_tokens,
@@ -100,4 +110,5 @@ class Validation:
             team=self.team,
             documents=self.documents,
             token_sizes=self.token_sizes,
+            counted=self.counted,
         )

@@ -27,6 +27,13 @@ def chunk_rows(vocab_size: int, dtype: torch.dtype) -> int:
     return max(16, CHUNK_BYTES // (vocab_size * dtype.itemsize))
 
 
+def _add(dweight: Tensor, dbias: Tensor, dlogits: Tensor, x: Tensor, *, wanted: bool) -> None:
+    """Add what some rows give to the gradient of the output layer, if it is not frozen."""
+    if wanted:
+        dweight += outer(dlogits, x)
+        dbias += dlogits.sum(0, dtype=torch.float32)
+
+
 class HiddenLoss(Function):
     """(lib, output layer, targets, hidden, its weight, its bias) → the summed loss in nats."""
 
@@ -51,9 +58,7 @@ class HiddenLoss(Function):
             logits = output(part)
             losses.append(cross_entropy(lib, logits, wanted))
             into.copy_(times(logits, output.weight))
-            if ctx.needs_input_grad[4]:
-                dweight += outer(logits, part)
-                dbias += logits.sum(0, dtype=torch.float32)
+            _add(dweight, dbias, logits, part, wanted=ctx.needs_input_grad[4])
         ctx.save_for_backward(dhidden, dweight, dbias)
         ctx.output = output
         return torch.cat(losses).sum()

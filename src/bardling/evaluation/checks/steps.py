@@ -58,10 +58,10 @@ def every_parameter_moves(model: GPT, optimizers: Optimizers) -> Finding:
     groups = optimizers.param_groups
     held = [id(parameter) for group in groups for parameter in group["params"]]
     for name, parameter in model.named_parameters():
-        if held.count(id(parameter)) != 1:
-            return failed(OPTIMIZER, f"{name} is in {held.count(id(parameter))} of its groups")
         if not parameter.requires_grad:
             return failed(OPTIMIZER, f"{name} asks for no gradient, so nothing moves it")
+        if held.count(id(parameter)) != 1:
+            return failed(OPTIMIZER, f"{name} is in {held.count(id(parameter))} of its groups")
     kinds = " and ".join(type(member).__name__ for member in optimizers.members)
     return passed(
         OPTIMIZER, f"{kinds}: each of {len(held)} parameters is in one of {len(groups)} groups"
