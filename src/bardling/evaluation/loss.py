@@ -86,9 +86,7 @@ def evaluate(
     `CorpusError` when there are fewer than two tokens, and so nothing to predict.
     """
     if len(tokens) < 2:
-        raise CorpusError(
-            f"{len(tokens)} tokens leave nothing to predict; an evaluation takes at least 2"
-        )
+        raise CorpusError(f"{len(tokens)} tokens leave nothing to predict: at least 2 are needed")
     block_size = model.config.block_size
     whole = (
         side_by_side(len(tokens), block_size) if documents is None else documents.spans(block_size)
