@@ -8,18 +8,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
 from bardling import storage
-from bardling.errors import ExportError, UsageError, nearest
+from bardling.data.token_folder import open_split
+from bardling.errors import BardlingError, ExportError, UsageError, nearest
 from bardling.extras import optional
 from bardling.interchange.family import Restated, restate
-from bardling.interchange.huggingface import huggingface_files
+from bardling.interchange.huggingface import files_beside_weights, huggingface_files
 from bardling.interchange.huggingface_check import check_huggingface
-from bardling.interchange.model_card import model_card
-from bardling.interchange.parity import Parity
+from bardling.interchange.model_card import Library, model_card
+from bardling.interchange.onnx_check import check_onnx
+from bardling.interchange.onnx_files import onnx_files
+from bardling.interchange.parity import LONGEST, Parity
 from bardling.trained import Run
 
 EXPORTS = "exports"
 """The folder of a run that its exports go to."""
+COMPARED_TOKENS = 4096
+"""Of a run's validation text, on which losses are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +59,51 @@ Format = Callable[[Wanted, Path], tuple[Parity, ...]]
 
 def _huggingface(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
     run = wanted.run
-    card = model_card(
+    files = huggingface_files(wanted.said, run.tokenizer, _card(wanted, "transformers"))
+    for name, data in files.items():
+        storage.write_bytes(folder / name, data)
+    return (check_huggingface(run.model, folder),)
+
+
+def _onnx(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
+    run = wanted.run
+    card = _card(wanted, "transformers.js")
+    files = files_beside_weights(wanted.said, run.tokenizer, card) | onnx_files(wanted.said)
+    for name, data in files.items():
+        storage.write_bytes(folder / name, data)
+    return check_onnx(run.model, folder, validation_windows(run))
+
+
+def _card(wanted: Wanted, library: Library) -> str:
+    """Return the model card of a folder for a library."""
+    run = wanted.run
+    return model_card(
         wanted.said,
         run.config,
         name=run.folder.name,
         step=run.step,
         result=run.folder.result(),
         licence=wanted.licence,
+        library=library,
     )
-    for name, data in huggingface_files(wanted.said, run.tokenizer, card).items():
-        storage.write_bytes(folder / name, data)
-    return (check_huggingface(run.model, folder),)
 
 
-FORMATS: dict[str, Format] = {"huggingface": _huggingface}
+def validation_windows(run: Run) -> Int64[Tensor, "window time"] | None:
+    """Return some of the text that a run kept back, evenly spaced; None where it has none."""
+    try:
+        tokens = open_split(run.folder.tokens_path, "val", run.tokenizer)
+    except BardlingError:  # its corpus is gone, or it was imported without one
+        return None
+    length = min(LONGEST, run.model.config.block_size, len(tokens) - 1) + 1
+    if length < 2:
+        return None
+    count = -(-COMPARED_TOKENS // length)
+    starts = np.linspace(0, len(tokens) - length, count).astype(np.int64)
+    windows = [tokens[start : start + length] for start in sorted(set(starts.tolist()))]
+    return torch.from_numpy(np.stack(windows).astype(np.int64))
+
+
+FORMATS: dict[str, Format] = {"huggingface": _huggingface, "onnx": _onnx}
 
 
 def export(

@@ -34,6 +34,12 @@ ACTIVATIONS = {
 
 def huggingface_files(said: Restated, tokenizer: Tokenizer, card: str) -> dict[str, bytes]:
     """Return the files of the folder by name."""
+    files = files_beside_weights(said, tokenizer, card)
+    return {**files, WEIGHTS: tensor_bytes(to_transformers(said), metadata={"format": "pt"})}
+
+
+def files_beside_weights(said: Restated, tokenizer: Tokenizer, card: str) -> dict[str, bytes]:
+    """Return the files that say what the weights mean."""
     if tokenizer.vocab_size != said.config.vocab_size:
         raise ExportError(
             f"the tokenizer has {tokenizer.vocab_size:,} tokens, and the model "
@@ -51,7 +57,6 @@ def huggingface_files(said: Restated, tokenizer: Tokenizer, card: str) -> dict[s
         "generation_config.json": storage.json_bytes(
             {**_ends(tokenizer.end_token), "max_length": said.config.block_size}
         ),
-        WEIGHTS: tensor_bytes(to_transformers(said), metadata={"format": "pt"}),
         "README.md": card.encode(),
     }
 

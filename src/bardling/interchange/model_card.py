@@ -4,7 +4,7 @@ Its front matter is what the hub of Hugging Face reads: licence, library, task, 
 """
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from bardling.config import RunConfig
 from bardling.data.hub import hub_set
@@ -13,6 +13,7 @@ from bardling.interchange.huggingface import CLASSES
 from bardling.model.size import count_parameters
 from bardling.presets.command import training_command
 
+Library = Literal["transformers", "transformers.js"]
 USE = """\
 A small language model for learning, teaching and experiments: it continues text like the text it
 was trained on. It knows nothing but that text, states falsehoods as fluently as facts, and repeats
@@ -28,12 +29,13 @@ def model_card(
     step: int,
     result: dict[str, Any] | None,
     licence: str,
+    library: Library = "transformers",
 ) -> str:
-    """Return README.md of an exported run."""
+    """Return README.md of an exported run, whose files are for `library`."""
     hub = hub_set(config.data.corpus)
     front = {
         "license": licence,
-        "library_name": "transformers",
+        "library_name": library,
         "pipeline_tag": "text-generation",
         **({"datasets": [config.data.corpus.removeprefix("hf:")]} if hub is not None else {}),
         "tags": ["bardling", said.family],
@@ -46,7 +48,7 @@ def model_card(
             *("## What it is", "", *_about(said), ""),
             *("## How it was made", "", *_made(config, step), ""),
             *("## How well it does", "", *_losses(result), ""),
-            *("## How to use it", "", *_use(name), ""),
+            *("## How to use it", "", *_USES[library](name, said.config.block_size), ""),
         ]
     )
 
@@ -85,7 +87,8 @@ def _losses(result: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _use(name: str) -> list[str]:
+def _use(name: str, context: int) -> list[str]:
+    """Return an example in Python."""
     return [
         "```python",
         "from transformers import AutoModelForCausalLM, AutoTokenizer",
@@ -96,3 +99,20 @@ def _use(name: str) -> list[str]:
         "print(tokenizer.decode(model.generate(ids, max_new_tokens=50, do_sample=True)[0]))",
         "```",
     ]
+
+
+def _use_in_javascript(name: str, context: int) -> list[str]:
+    """Return an example in JavaScript, whose defaults may write more than the context holds."""
+    return [
+        "```js",
+        'import { pipeline } from "@huggingface/transformers";',
+        "",
+        f'const write = await pipeline("text-generation", "{name}");',
+        'console.log(await write("Once", { max_new_tokens: 50, do_sample: true }));',
+        "```",
+        "",
+        f"Prompt and continuation together have room for {context:,} tokens.",
+    ]
+
+
+_USES = {"transformers": _use, "transformers.js": _use_in_javascript}

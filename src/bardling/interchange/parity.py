@@ -5,12 +5,14 @@ ids of several lengths, and what our model writes greedily: where the likeliest 
 that comes next at every place, the file would have written the same text.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn import functional as F
 
 from bardling.errors import ExportError
 from bardling.generation.decode import decode
@@ -42,6 +44,8 @@ class Parity:
     """Tokens of that text."""
     read_by: str
     """What ran the file."""
+    loss_difference: float | None = None
+    """Its mean loss on a text less the model's, in nats per token, where there was a text."""
     unchecked: str = ""
     """What could not be checked here, and what it would take."""
 
@@ -58,12 +62,24 @@ class Parity:
             f"read by {self.read_by}: logits differ by up to {self.largest:.1e} "
             f"(of {self.scale:.1f}), {same} of {self.written} greedy tokens are the same"
         )
+        if self.loss_difference is not None:
+            found = f"{found}, the loss is {self.loss_difference:+.4f}"
         return f"{found}; not checked: {self.unchecked}" if self.unchecked else found
 
 
 @torch.no_grad()
-def compare(model: GPT, reader: Reader, *, read_by: str, unchecked: str = "") -> Parity:
-    """Return how far what `reader` says is from what `model` does, in float32 on a CPU."""
+def compare(
+    model: GPT,
+    reader: Reader,
+    *,
+    read_by: str,
+    unchecked: str = "",
+    text: Int64[Tensor, "window time"] | None = None,
+) -> Parity:
+    """Return how far what `reader` says is from what `model` does, in float32 on a CPU.
+
+    With `text`, also how far its loss is; the windows are at most `block_size` + 1 tokens long.
+    """
     most = min(LONGEST, model.config.block_size)
     random = torch.Generator().manual_seed(0)
     lengths = sorted({1, min(5, most), -(-most // 2), most})
@@ -81,8 +97,17 @@ def compare(model: GPT, reader: Reader, *, read_by: str, unchecked: str = "") ->
         greedy=int(same.long().cumprod(dim=0).sum()),
         written=len(same),
         read_by=read_by,
+        loss_difference=None if text is None else mean_loss(reader, text) - mean_loss(model, text),
         unchecked=unchecked,
     )
+
+
+def mean_loss(reader: Reader, windows: Int64[Tensor, "window time"]) -> float:
+    """Return the mean loss on all tokens of some windows but their first, in nats per token."""
+    losses = [
+        F.cross_entropy(reader(window[None, :-1])[0], window[1:]).item() for window in windows
+    ]
+    return math.fsum(losses) / len(losses)
 
 
 def _written(model: GPT, ids: Int64[Tensor, "1 time"], count: int) -> Int64[Tensor, "1 all_time"]:
