@@ -227,7 +227,7 @@ def test_the_folder_is_whole_and_checked(name, tied, tmp_path):
     exact, rounded = written.checks
     assert exact.relative <= 1e-5 and exact.greedy == exact.written == 200
     assert abs(exact.loss_difference) <= 1e-5
-    assert 1e-4 < rounded.relative <= 0.25 and abs(rounded.loss_difference) <= 0.05
+    assert 1e-4 < rounded.relative <= 0.4 and abs(rounded.loss_difference) <= 0.05
     assert "the loss is +0.0000" in exact.told or "the loss is -0.0000" in exact.told
     assert MODEL in exact.read_by and QUANTIZED in rounded.read_by
 
@@ -249,16 +249,19 @@ def test_in_eight_bits_are_the_matrices_and_nothing_else(name, tied):
     model = onnx.load_from_string(onnx_files(said)[QUANTIZED])
     onnx.checker.check_model(model, full_check=True)
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)]
-    bytes_ = onnx.TensorProto.UINT8
     matrices = {
-        t.name: t for t in model.graph.initializer if t.data_type == bytes_ and len(t.dims) == 2
+        kind: {
+            t.name: t for t in model.graph.initializer if t.data_type == kind and len(t.dims) == 2
+        }
+        for kind in (onnx.TensorProto.FLOAT, onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
     }
-    n_linear = {"gpt2": 6, "llama": 7, "qwen3": 7}[name] * 2
-    assert len(matrices) == n_linear + (1 if tied else 2)
-    floats = {t.name for t in model.graph.initializer
-              if t.data_type == onnx.TensorProto.FLOAT and len(t.dims) == 2}  # fmt: skip
-    tables = {"gpt2": {"embedding/table"}, "llama": {"rotation/cos/table", "rotation/sin/table"}}
-    assert floats == tables["gpt2" if name == "gpt2" else "llama"]
+    floats, signed, unsigned = matrices.values()
+    tables = {"gpt2": {"embedding/table"}}
+    assert floats.keys() == tables.get(name, {"rotation/cos/table", "rotation/sin/table"})
+    assert len(signed) == {"gpt2": 6}.get(name, 7) * 2 + (not tied)
+    assert unsigned.keys() == {"embedding/weight_quantized"}
+    for tensor in signed.values():  # of 7 bits, with which nothing overflows
+        assert np.abs(onnx.numpy_helper.to_array(tensor).astype(int)).max() == 64
 
 
 def test_a_run_without_a_text_is_exported_without_a_loss(tmp_path):
@@ -280,7 +283,7 @@ def test_a_file_that_says_another_thing_does_not_stay(which, tmp_path, monkeypat
     monkeypatch.setattr(exporting, "onnx_files", lambda said: onnx_files(said) | {which: wrong})
     with pytest.raises(ExportError, match=f"{which} was not written: read by onnxruntime"):
         export(run_of(model, ALPHABET, tmp_path), "onnx")
-    assert list(tmp_path.rglob("*.*")) == []
+    assert list((tmp_path / "exports").iterdir()) == []
 
 
 def test_without_the_library_it_is_said_how_to_get_it(tmp_path, monkeypatch):

@@ -17,9 +17,9 @@ from bardling.interchange.parity import EXACT, Parity, compare, require_same
 from bardling.model.gpt import GPT
 
 EIGHT_BITS = 0.5
-"""The bound for the file in eight bits. Its logits are up to 0.07 of the largest off in models that
-were trained, and 0.2 where weights are random; in a file of another model they are 1 off or more.
-How much it lost to rounding is said by its loss."""
+"""The bound for the file in eight bits. Of models that were trained its logits are up to 0.08 of
+the largest off, of those with random weights up to 0.3, of another model 1 or more. What rounding
+has cost is told by the loss."""
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 
