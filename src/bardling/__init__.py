@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from bardling.experiments.verbs import side_by_side as side_by_side
     from bardling.experiments.verbs import story_models as story_models
     from bardling.experiments.verbs import sweep as sweep
+    from bardling.finetuning.chatting import answer as answer
     from bardling.finetuning.finetune import finetune as finetune
+    from bardling.finetuning.finetune import finetune_base as finetune_base
     from bardling.finetuning.finetune import finetune_by as finetune_by
     from bardling.interchange.exporting import export as export
     from bardling.interchange.importing import import_model as import_model
@@ -64,6 +66,8 @@ _HOME = {
     "dry_run": "bardling.api",
     "export": "bardling.interchange.exporting",
     "finetune": "bardling.finetuning.finetune",
+    "answer": "bardling.finetuning.chatting",
+    "finetune_base": "bardling.finetuning.finetune",
     "finetune_by": "bardling.finetuning.finetune",
     "first_page": "bardling.reporting.report",
     "exercise": "bardling.experiments.verbs",

@@ -18,6 +18,7 @@ from bardling.beginning import put_start
 from bardling.checkpoint import Checkpoint, load_checkpoint, load_newest
 from bardling.config import RunConfig, difference
 from bardling.data.batches import require_length
+from bardling.data.conversations import prepare_conversations
 from bardling.data.prepare import Prepared, prepare
 from bardling.errors import BardlingError, ConfigError, TrainingDiverged
 from bardling.machine.config import MachineConfig
@@ -31,6 +32,7 @@ from bardling.trainer import Trainer
 from bardling.training.config import seconds_of_budget
 from bardling.training.optimizer_config import kept_states
 from bardling.training.plan import Plan
+from bardling.training.task import Instruction
 
 
 def start_run(
@@ -51,7 +53,7 @@ def start_run(
     def begin() -> None:
         part = -(-require_rows(config, team) // config.training.accumulate)
         require_memory(config, batch_size=part, team=team)
-        prepared = prepare(config.data, data_dir=data_dir, note=watcher.note)
+        prepared = prepared_for(config, data_dir, watcher.note)
         held.enter_context(storage.only_writer(run.path))
         set_up(config, prepared, run, note=watcher.note)
 
@@ -59,6 +61,14 @@ def start_run(
         team.first(begin)
         seen = replace(run, writes=team.rank == 0)
         Trainer(seen, watcher, began=began, team=team).train()
+
+
+def prepared_for(config: RunConfig, data_dir: Path | None, note: Callable[[str], None]) -> Prepared:
+    """Return the tokens of a run's corpus: of its text or, where it says so, its conversations."""
+    if isinstance(config.task, Instruction):
+        room = config.model.block_size
+        return prepare_conversations(config.data, config.chat, room=room, note=note)
+    return prepare(config.data, data_dir=data_dir, note=note)
 
 
 def resume_run(

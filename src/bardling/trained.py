@@ -9,9 +9,10 @@ from warnings import warn
 from bardling import storage
 from bardling.checkpoint import load_checkpoint, open_checkpoint
 from bardling.config import RunConfig
-from bardling.data.documents import Documents, known_documents
+from bardling.data.documents import known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.data.tokens import Tokens
+from bardling.errors import UsageError
 from bardling.evaluation.estimate import Estimate, estimate_loss
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.evaluation.standing import told
@@ -19,8 +20,10 @@ from bardling.evaluation.writing import Writing, measure_writing, read_again
 from bardling.generation.sampling import choose_strategy
 from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
 from bardling.kernels.decoder import WeightForm
+from bardling.lesson import Lesson, lesson_for
 from bardling.model.gpt import GPT
 from bardling.run_folder import RunFolder, find_run, runs_folder
+from bardling.seen import counted_for
 from bardling.text.tokenizer import Tokenizer, Unknown
 
 EVALUATION_BATCH = 32  # windows at once
@@ -147,10 +150,13 @@ class Run:
     def validation_loss(self) -> Evaluation:
         """Return the loss on the run's whole validation split."""
         tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
-        return self._measure(tokens, known_documents(tokens, self.tokenizer))
+        lesson = lesson_for(self.config, self.folder, tokens, self.tokenizer)
+        return self._measure(tokens, lesson)
 
     def estimated_loss(self, *, batches: int = 200, seed: int = 0) -> Estimate:
         """Return the validation loss as random batches tell it, with its standard error."""
+        if counted_for(self.config, self.tokenizer) is not None:
+            raise UsageError("random batches estimate the loss of runs that foretell every token")
         tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
         known = known_documents(tokens, self.tokenizer) is not None
         end = self.tokenizer.end_token if known else None
@@ -178,10 +184,16 @@ class Run:
         training = read_again(splits[0], self.tokenizer)
         return measure_writing(texts, training, stories=stories)
 
-    def _measure(self, tokens: Tokens, documents: Documents | None = None) -> Evaluation:
+    def _measure(self, tokens: Tokens, lesson: Lesson | None = None) -> Evaluation:
         windows = -(-len(tokens) // self.config.model.block_size)
-        size, sizes = min(EVALUATION_BATCH, max(1, windows)), self.tokenizer.token_sizes
-        return evaluate(self.model, tokens, batch_size=size, documents=documents, token_sizes=sizes)
+        return evaluate(
+            self.model,
+            tokens,
+            batch_size=min(EVALUATION_BATCH, max(1, windows)),
+            documents=None if lesson is None else lesson.documents,
+            token_sizes=self.tokenizer.token_sizes,
+            counted=None if lesson is None else lesson.counted,
+        )
 
 
 def load(

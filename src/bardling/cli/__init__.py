@@ -32,6 +32,7 @@ VERBS = {
     "scale": ("bardling.cli.scale", "train sizes on budgets, and fit the law of their losses"),
     "probe": ("bardling.cli.probe", "look inside a model: words, attention, what comes next"),
     "finetune": ("bardling.cli.finetune", "let a trained model learn another text, or adapters"),
+    "chat": ("bardling.cli.chat", "talk with a model that has learned to answer"),
     "export": ("bardling.cli.export", "write a model for transformers and others, and check it"),
     "import": ("bardling.cli.importing", "take in a GPT-2, Llama or Qwen3 that others trained"),
     "unpickle": ("bardling.cli.unpickle", "take weights out of a .pt file of someone you trust"),
@@ -44,7 +45,7 @@ VERBS = {
 
 LATER = (
     *("distill", "align"),
-    *("chat", "serve"),
+    *("serve",),
 )
 """Verbs of the design that are still to be built."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bardling
-from bardling.cli.options import Folder, Word, value_of
+from bardling.cli.options import File, Folder, Word, value_of
 from bardling.cli.settings import TuningArguments, parse_settings
 from bardling.cli.train import leave_page
 from bardling.config import RunConfig
@@ -23,8 +23,14 @@ USAGE = "bardling finetune RUN CORPUS [options]"
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneArguments(TuningArguments):
-    """Train the model of RUN, or adapters in it, on CORPUS: a name, a text file or a folder."""
+    """Train the model of RUN, or adapters in it, on CORPUS: a name, a text file or a folder.
 
+    A .jsonl file of conversations (messages, prompt and completion, question and answer, or
+    instruction and output) makes a model that answers; see `bardling chat`.
+    """
+
+    chat_format: File = None
+    """JSON with the special tokens before (prefix) and after (suffix) what each role says."""
     name: Word = None
     """Name of the new run's folder; without one, corpus and time make it."""
     runs_dir: Folder = None
@@ -64,5 +70,10 @@ def _base(places: Sequence[str], words: Sequence[str]) -> RunConfig:
         return tuned_config(config_for("demo"), "RUN", "CORPUS")
     runs_dir = value_of("--runs-dir", words)
     folder = find_run(places[0], runs_folder(None if runs_dir is None else Path(runs_dir)))
-    start = str(folder.path.absolute())
-    return tuned_config(folder.config(), start, places[1], value_of("--adapter", words) or "whole")
+    chat = value_of("--chat-format", words)
+    return bardling.finetune_base(
+        folder,
+        places[1],
+        value_of("--adapter", words) or "whole",
+        None if chat is None else Path(chat),
+    )

@@ -71,8 +71,20 @@ class Prepared(ABC):
         return np.concatenate([none, *up_to(n_tokens, self.pieces(split))])
 
 
+class Encoded(Prepared):
+    """What becomes tokens as it is asked for."""
+
+    def put(self, folder: Path, *, shard_tokens: int = SHARD_TOKENS) -> Index:
+        """Write the ids of both splits."""
+        write = partial(write_split, folder, tokenizer=self.tokenizer, shard_tokens=shard_tokens)
+        shards = {split: write(split, self.pieces(split)) for split in SPLITS}
+        index = Index(tokenizer_sha256=self.tokenizer.sha256, shards=shards)
+        write_index(folder, index)
+        return index
+
+
 @dataclass(frozen=True, kw_only=True)
-class FromText(Prepared):
+class FromText(Encoded):
     """Documents that become tokens as they are asked for."""
 
     config: DataConfig
@@ -94,14 +106,6 @@ class FromText(Prepared):
     def text(self, split: Split) -> str:
         """Return the first document of a split, or as much of it as is read at once."""
         return next(iter(chunks(next(iter(self.documents[split])))))
-
-    def put(self, folder: Path, *, shard_tokens: int = SHARD_TOKENS) -> Index:
-        """Write the ids of both splits."""
-        write = partial(write_split, folder, tokenizer=self.tokenizer, shard_tokens=shard_tokens)
-        shards = {split: write(split, self.pieces(split)) for split in SPLITS}
-        index = Index(tokenizer_sha256=self.tokenizer.sha256, shards=shards)
-        write_index(folder, index)
-        return index
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ held is given as a `LongFile`, which is read as often as it is asked for.
 
 import codecs
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,8 +15,8 @@ from pathlib import Path
 from bardling.data.unpacking import CHUNK_BYTES, COMPRESSIONS, open_plain
 from bardling.errors import CorpusError, StorageError
 from bardling.extras import optional
-from bardling.storage import DEFAULT_LIMIT, atomic_file, open_file, parse_json_text
-from bardling.text.lots import Text, whole
+from bardling.storage import DEFAULT_LIMIT, Json, atomic_file, open_file, parse_json_text
+from bardling.text.lots import Text, is_whole, whole
 from bardling.text.tokenizer import END_TOKEN
 
 SUFFIXES = (".txt", ".md", ".jsonl", ".parquet")
@@ -30,7 +29,6 @@ Note = Callable[[str], None]
 
 _ROWS = 1024  # of a table, unpacked at once
 _LINE_BYTES = 2**28
-_HALVES = re.compile("[\ud800-\udfff]")  # of surrogate pairs, which no UTF-8 can hold
 _UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
     b"\xff\xfe\x00\x00": "UTF-32",
@@ -222,6 +220,12 @@ class _Oddities:
 
 def _objects(file: Path, note: Note, column: str) -> Iterator[str]:
     """Yield the texts of a .jsonl file, line by line."""
+    for number, value in json_lines(file, note):
+        yield _text_of(file, number, value, column)
+
+
+def json_lines(file: Path, note: Note) -> Iterator[tuple[int, Json]]:
+    """Yield what stands in the lines of a .jsonl file that are not empty, with their numbers."""
     place = 0
     with open_plain(file) as plain:
         number = 0
@@ -232,7 +236,7 @@ def _objects(file: Path, note: Note, column: str) -> Iterator[str]:
             n_mark = 0 if place else _mark(file, line, note)
             text = _decode_line(file, line[n_mark:], place + n_mark)
             if not text.isspace():
-                yield _parse_line(file, number, text, column)
+                yield number, _parse_line(file, number, text)
             place += len(line)
 
 
@@ -244,14 +248,18 @@ def _decode_line(file: Path, line: bytes, place: int) -> str:
         return _decode(file, line, place, decoder, final=True)
 
 
-def _parse_line(file: Path, number: int, line: str, column: str) -> str:
-    """Return the text of one line of a .jsonl file."""
+def _parse_line(file: Path, number: int, line: str) -> Json:
+    """Return what stands in one line of a .jsonl file."""
     try:
-        value = parse_json_text(line, "it")
+        return parse_json_text(line, "it")
     except StorageError as error:
         raise CorpusError(f"{file} line {number:,} cannot be read: {error}") from error
+
+
+def _text_of(file: Path, number: int, value: Json, column: str) -> str:
+    """Return the text that an object of a .jsonl file holds."""
     text = value.get(column) if isinstance(value, dict) else None
-    if isinstance(text, str) and (text.isascii() or not _HALVES.search(text)):
+    if isinstance(text, str) and is_whole(text):
         return text
     raise CorpusError(
         f"{file} line {number:,} has no '{column}' that is text: "

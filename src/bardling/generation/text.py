@@ -33,6 +33,8 @@ class Prompt:
     text: str
     """The part of the user's text that the model sees."""
     warnings: tuple[str, ...] = ()
+    ends: tuple[int, ...] = ()
+    """Ids that end what follows, besides the end token."""
 
 
 def read_prompt(text: str, tokenizer: Tokenizer, block_size: int) -> Prompt:
@@ -60,11 +62,12 @@ def read_prompt(text: str, tokenizer: Tokenizer, block_size: int) -> Prompt:
 class _Writer:
     """Turns the tokens of one sequence into text, up to the end token or a stop string."""
 
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]) -> None:
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str], ends: Sequence[int]) -> None:
         stops = [stop] if isinstance(stop, str) else stop  # a text is a sequence of characters
         self.tokenizer, self.stop = tokenizer, [s for s in stops if s]
         self.reserve = max(map(len, self.stop), default=1) - 1  # could be a stop's beginning
         self.silent = frozenset(tokenizer.special_tokens.values())
+        self.ends = {tokenizer.end_token, *ends}
         self.pending = ""
         self.ids: list[int] = []
         """The last tokens, as long as they may end within a character."""
@@ -73,7 +76,7 @@ class _Writer:
 
     def take(self, token: int) -> str:
         """Return the text that is now certain."""
-        if token == self.tokenizer.end_token:
+        if token in self.ends:
             return self.close()
         if token in self.silent:
             return ""
@@ -131,9 +134,9 @@ def stream_texts(
             )
         rows = _beam_rows(model, tokenizer, prompt, strategy, max_new_tokens, weights)
         rows = rows[:num_samples]
-        yield from _write_whole(rows, tokenizer, stop)
+        yield from _write_whole(rows, tokenizer, stop, prompt.ends)
         return
-    writers = [_Writer(tokenizer, stop) for _ in range(num_samples)]
+    writers = [_Writer(tokenizer, stop, prompt.ends) for _ in range(num_samples)]
     ids, seeds = torch.tensor([prompt.ids] * num_samples), range(seed, seed + num_samples)
     ahead = open_decoder(model, weights) if n_draft and num_samples == 1 else None
     if ahead is None:
@@ -187,10 +190,10 @@ def _beam_rows(
 
 
 def _write_whole(
-    rows: Sequence[Sequence[int]], tokenizer: Tokenizer, stop: Sequence[str]
+    rows: Sequence[Sequence[int]], tokenizer: Tokenizer, stop: Sequence[str], ends: Sequence[int]
 ) -> Iterator[tuple[int, str]]:
     for sample, row in enumerate(rows):
-        writer = _Writer(tokenizer, stop)
+        writer = _Writer(tokenizer, stop, ends)
         pieces = [writer.take(token) for token in row if not writer.done]
         yield sample, "".join(pieces) + ("" if writer.done else writer.close())
 

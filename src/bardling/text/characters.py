@@ -27,10 +27,13 @@ _CHUNK = 2**20  # characters looked up at once, which bounds the memory that a l
 
 @dataclass(frozen=True, kw_only=True)
 class CharacterTokenizer:
-    """Ids 0, 1, 2, ... stand for `characters` in order; an end token, if any, comes after them."""
+    """Ids 0, 1, 2, ... stand for `characters` in order; special tokens come after them."""
 
     characters: str
     has_end_token: bool = False
+    """Whether there is an end token, which is the first of the special ones."""
+    special: tuple[str, ...] = ()
+    """Names of further special tokens."""
 
     def __post_init__(self) -> None:
         if not self.characters:
@@ -56,13 +59,14 @@ class CharacterTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """The number of ids, the end token included."""
-        return len(self.characters) + self.has_end_token
+        """The number of ids, special tokens included."""
+        return len(self.characters) + len(self.special_tokens)
 
     @property
     def special_tokens(self) -> Mapping[str, int]:
-        """The end token and its id, if there is one."""
-        return {} if self.end_token is None else {END_TOKEN: self.end_token}
+        """The end token, if there is one, and the others, each with its id."""
+        names = ((END_TOKEN,) if self.has_end_token else ()) + self.special
+        return {name: len(self.characters) + place for place, name in enumerate(names)}
 
     @property
     def end_token(self) -> int | None:
@@ -78,7 +82,7 @@ class CharacterTokenizer:
     def token_sizes(self) -> Int64[np.ndarray, " vocab"]:
         """The bytes of UTF-8 that each character takes."""
         sizes = [len(character.encode("utf-8")) for character in self.characters]
-        return np.array(sizes + [0] * self.has_end_token, dtype=np.int64)
+        return np.array(sizes + [0] * len(self.special_tokens), dtype=np.int64)
 
     def encode(self, text: str, *, unknown: Unknown = "error") -> list[int]:
         """Return one id per character; an unknown one raises TokenizerError or is skipped."""
@@ -102,15 +106,15 @@ class CharacterTokenizer:
         return ids[:n_filled]
 
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
-        """Return the characters of `ids`, leaving out the end token."""
+        """Return the characters of `ids`, leaving out special tokens."""
         numbers = [index(number) for number in ids]
         size = self.vocab_size
         if wrong := [number for number in numbers if not 0 <= number < size]:
             raise TokenizerError(
                 f"{wrong[0]} is not an id of this tokenizer: 0 to {size - 1} were expected"
             )
-        text_of = [*self.characters, ""]  # the end token, if there is one, has no text
-        return "".join(text_of[number] for number in numbers)
+        known = len(self.characters)  # special tokens, which come after them, have no text
+        return "".join(self.characters[number] for number in numbers if number < known)
 
     def count_unknown(self, text: str) -> int:
         """Return how many characters of `text` have no id."""
@@ -142,7 +146,12 @@ class CharacterTokenizer:
         """Return the tokenizer whose `to_json` is `value`, or refuse: nothing is read loosely."""
         match value:
             case {"model": {"vocab": dict(vocab)}, "added_tokens": list(added)}:
-                tokenizer = cls(characters=_characters(vocab), has_end_token=bool(added))
+                names = _special(added)
+                tokenizer = cls(
+                    characters=_characters(vocab),
+                    has_end_token=names[:1] == (END_TOKEN,),
+                    special=names[1:] if names[:1] == (END_TOKEN,) else names,
+                )
             case _:
                 raise TokenizerError("tokenizer.json needs 'added_tokens' and the model's 'vocab'")
         _require_same(value, tokenizer.to_json())
@@ -179,6 +188,19 @@ def _require_same(found: Mapping[str, Json], ours: Mapping[str, Json]) -> None:
             )
     if extra := sorted(found.keys() - ours.keys()):
         raise TokenizerError(f"{show(extra[0])} in tokenizer.json has no meaning here: remove it")
+
+
+def _special(added: list[Json]) -> tuple[str, ...]:
+    """Return the names of special tokens; whether the rest of them is ours is looked at later."""
+    names: list[str] = []
+    for token in added:
+        name = token.get("content") if isinstance(token, dict) else None
+        if not isinstance(name, str) or not name or name in names:
+            raise TokenizerError(
+                f"{show(token)} among the 'added_tokens' of tokenizer.json is none"
+            )
+        names.append(name)
+    return tuple(names)
 
 
 def _characters(vocab: dict[str, Json]) -> str:
