@@ -291,5 +291,5 @@ def test_without_the_library_it_is_said_how_to_get_it(tmp_path, monkeypatch):
         raise ImportError(name)
 
     monkeypatch.setattr("bardling.extras.import_module", missing)
-    with pytest.raises(UsageError, match=r"ONNX file needs onnx: pip install 'bardling\[export\]'"):
+    with pytest.raises(UsageError, match=r"onnx needs onnx: pip install 'bardling\[export\]'"):
         export(run_of(randomised(family("llama")), ALPHABET, tmp_path), "onnx")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import tyro
 
@@ -23,6 +24,8 @@ class ExportArguments:
     """The folder that gets a folder for each format; exports in the run's own without it."""
     checkpoint: str = "best"
     """best, last or a step."""
+    quantization: Literal["f32", "f16", "q8_0", "q4_0"] = "f32"
+    """How GGUF files hold their weights."""
     licence: str = "unknown"
     """What the model card says of its licence, by the hub's words: mit, apache-2.0, cc-by-4.0."""
     push: Word = None
@@ -38,7 +41,12 @@ def run(argv: Sequence[str]) -> int:
     loaded = bardling.load(folder.path, arguments.checkpoint, note=complain)
     screen = Screen()
     for one in bardling.export(
-        loaded, arguments.to, out=arguments.out, licence=arguments.licence, push=arguments.push
+        loaded,
+        arguments.to,
+        out=arguments.out,
+        licence=arguments.licence,
+        quantization=arguments.quantization,
+        push=arguments.push,
     ):
         screen.print(f"{one.path}  {one.n_bytes / 2**20:,.1f} MiB")
         for check in one.checks:

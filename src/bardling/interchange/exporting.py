@@ -8,28 +8,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import torch
-from jaxtyping import Int64
-from torch import Tensor
-
 from bardling import storage
 from bardling.data.token_folder import open_split
+from bardling.data.tokens import Tokens
 from bardling.errors import BardlingError, ExportError, UsageError, nearest
 from bardling.extras import optional
+from bardling.interchange.chat_template import chat_template
 from bardling.interchange.family import Restated, restate
+from bardling.interchange.gguf_check import check_gguf
+from bardling.interchange.gguf_file import GGUFKind, gguf_kind, gguf_name, write_gguf
 from bardling.interchange.huggingface import files_beside_weights, huggingface_files
 from bardling.interchange.huggingface_check import check_huggingface
 from bardling.interchange.model_card import Library, model_card
 from bardling.interchange.onnx_check import check_onnx
 from bardling.interchange.onnx_files import onnx_files
-from bardling.interchange.parity import LONGEST, Parity
+from bardling.interchange.parity import Parity
 from bardling.trained import Run
 
 EXPORTS = "exports"
 """The folder of a run that its exports go to."""
-COMPARED_TOKENS = 4096
-"""Of a run's validation text, on which losses are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +36,7 @@ class Wanted:
     run: Run
     said: Restated
     licence: str
+    quantization: GGUFKind = "f32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,8 @@ Format = Callable[[Wanted, Path], tuple[Parity, ...]]
 
 def _huggingface(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
     run = wanted.run
-    files = huggingface_files(wanted.said, run.tokenizer, _card(wanted, "transformers"))
+    card = _card(wanted, "transformers")
+    files = huggingface_files(wanted.said, run.tokenizer, card, run.config.chat)
     for name, data in files.items():
         storage.write_bytes(folder / name, data)
     return (check_huggingface(run.model, folder),)
@@ -68,10 +67,11 @@ def _huggingface(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
 def _onnx(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
     run = wanted.run
     card = _card(wanted, "transformers.js")
-    files = files_beside_weights(wanted.said, run.tokenizer, card) | onnx_files(wanted.said)
+    files = files_beside_weights(wanted.said, run.tokenizer, card, run.config.chat)
+    files |= onnx_files(wanted.said)
     for name, data in files.items():
         storage.write_bytes(folder / name, data)
-    return check_onnx(run.model, folder, validation_windows(run))
+    return check_onnx(run.model, folder, _kept_back(run))
 
 
 def _card(wanted: Wanted, library: Library) -> str:
@@ -88,22 +88,35 @@ def _card(wanted: Wanted, library: Library) -> str:
     )
 
 
-def validation_windows(run: Run) -> Int64[Tensor, "window time"] | None:
-    """Return some of the text that a run kept back, evenly spaced; None where it has none."""
+def _gguf(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
+    run, kind, name = wanted.run, wanted.quantization, wanted.run.folder.name
+    path = folder / gguf_name(name, wanted.said, kind)
+    template = chat_template(run.config.chat) if run.config.chat else ""
+    write_gguf(
+        wanted.said,
+        run.tokenizer,
+        path,
+        kind,
+        name=name,
+        licence=wanted.licence,
+        template=template,
+    )
+    return check_gguf(run.model, path, run.tokenizer, kind, tokens=_kept_back(run))
+
+
+def _kept_back(run: Run) -> Tokens | None:
+    """Return the validation tokens of a run; one that was imported has none."""
     try:
-        tokens = open_split(run.folder.tokens_path, "val", run.tokenizer)
-    except BardlingError:  # its corpus is gone, or it was imported without one
+        return open_split(run.folder.tokens_path, "val", run.tokenizer)
+    except BardlingError:
         return None
-    length = min(LONGEST, run.model.config.block_size, len(tokens) - 1) + 1
-    if length < 2:
-        return None
-    count = -(-COMPARED_TOKENS // length)
-    starts = np.linspace(0, len(tokens) - length, count).astype(np.int64)
-    windows = [tokens[start : start + length] for start in sorted(set(starts.tolist()))]
-    return torch.from_numpy(np.stack(windows).astype(np.int64))
 
 
-FORMATS: dict[str, Format] = {"huggingface": _huggingface, "onnx": _onnx}
+FORMATS: dict[str, Format] = {"huggingface": _huggingface, "gguf": _gguf, "onnx": _onnx}
+NEEDED = {"gguf": ("gguf",), "onnx": ("onnx", "onnxruntime")}
+"""The libraries of a format."""
+QUANTIZED = ("gguf",)
+"""Those whose weights can be shortened as one likes."""
 
 
 def export(
@@ -112,22 +125,29 @@ def export(
     *,
     out: str | Path | None = None,
     licence: str = "unknown",
+    quantization: str = "f32",
     push: str | None = None,
 ) -> list[Exported]:
     """Write `run`'s model in a format, or in all, and return what was written.
 
     Each goes to a folder of its own below `out`, which is `exports` in the run's folder where none
-    is given. Nothing is overwritten. `push`, as owner/name, also sends the Hugging Face folder to
-    the hub. Raises `ExportError` where no class of the ecosystem has the
-    model's block, or where the written file says another thing than the model.
+    is given. Weights are written in float32, or in GGUF files as `quantization` says: f32, f16,
+    q8_0 or q4_0. Nothing is overwritten. `push`, as owner/name, also sends the Hugging Face folder
+    to the hub. Raises `ExportError` where no class of the ecosystem has the model's block, or where
+    the written file says another thing than the model.
     """
     if to != "all" and to not in FORMATS:
         raise UsageError(f"'{to[:60]}' is no format{nearest(to, FORMATS)}; take {_listed()}")
+    formats = list(FORMATS) if to == "all" else [to]
     if push is not None and to not in ("huggingface", "all"):
         raise UsageError("only the Hugging Face folder is pushed: take --to huggingface")
-    wanted = Wanted(run=run, said=restate(run.model), licence=licence)
+    kind = gguf_kind(quantization)
+    if kind != "f32" and to not in (*QUANTIZED, "all"):
+        raise UsageError(f"'{to}' has no {kind}; take {', '.join(QUANTIZED)}, or leave it at f32")
+    for library in [library for name in formats for library in NEEDED.get(name, ())]:
+        optional(library, "export", f"exporting to {to}")
+    wanted = Wanted(run=run, said=restate(run.model), licence=licence, quantization=kind)
     parent = run.folder.path / EXPORTS if out is None else Path(out)
-    formats = list(FORMATS) if to == "all" else [to]
     for name in formats:
         if storage.exists(parent / name):
             raise UsageError(

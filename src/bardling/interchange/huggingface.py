@@ -10,13 +10,16 @@ from safetensors.torch import save as tensor_bytes
 
 from bardling import storage
 from bardling.errors import ExportError
+from bardling.interchange.chat_template import FILE, chat_template
 from bardling.interchange.family import Family, Restated
 from bardling.interchange.names import to_transformers
 from bardling.model.config import ModelConfig
 from bardling.storage import Json
+from bardling.text.chat import ANSWERS, ChatFormat
 from bardling.text.tokenizer import Tokenizer
 from bardling.text.tokenizer_file import CONFIG_FILE, tokenizer_files
 
+NO_CHAT = ChatFormat()
 WEIGHTS = "model.safetensors"
 CLASSES: dict[Family, str] = {
     "gpt2": "GPT2LMHeadModel",
@@ -32,13 +35,17 @@ ACTIVATIONS = {
 """transformers' words for ours; its `gelu_pytorch_tanh` is `gelu_new` too."""
 
 
-def huggingface_files(said: Restated, tokenizer: Tokenizer, card: str) -> dict[str, bytes]:
+def huggingface_files(
+    said: Restated, tokenizer: Tokenizer, card: str, chat: ChatFormat = NO_CHAT
+) -> dict[str, bytes]:
     """Return the files of the folder by name."""
-    files = files_beside_weights(said, tokenizer, card)
+    files = files_beside_weights(said, tokenizer, card, chat)
     return {**files, WEIGHTS: tensor_bytes(to_transformers(said), metadata={"format": "pt"})}
 
 
-def files_beside_weights(said: Restated, tokenizer: Tokenizer, card: str) -> dict[str, bytes]:
+def files_beside_weights(
+    said: Restated, tokenizer: Tokenizer, card: str, chat: ChatFormat = NO_CHAT
+) -> dict[str, bytes]:
     """Return the files that say what the weights mean."""
     if tokenizer.vocab_size != said.config.vocab_size:
         raise ExportError(
@@ -50,12 +57,21 @@ def files_beside_weights(said: Restated, tokenizer: Tokenizer, card: str) -> dic
     told["model_max_length"] = said.config.block_size
     if "eos_token" in told:
         told["pad_token"] = told["eos_token"]
+    ends: Json = tokenizer.end_token
+    if chat:
+        own = tokenizer.special_tokens[chat.suffix[ANSWERS][-1]]
+        ends = own if ends in (own, None) else [ends, own]
+        files |= {FILE: chat_template(chat).encode()}
     return {
         **files,
         CONFIG_FILE: storage.json_bytes(told),
         "config.json": storage.json_bytes(config_json(said, tokenizer.end_token)),
         "generation_config.json": storage.json_bytes(
-            {**_ends(tokenizer.end_token), "max_length": said.config.block_size}
+            {
+                **_ends(tokenizer.end_token),
+                "eos_token_id": ends,
+                "max_length": said.config.block_size,
+            }
         ),
         "README.md": card.encode(),
     }

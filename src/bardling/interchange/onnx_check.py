@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from bardling.data.tokens import Tokens
 from bardling.extras import optional
 from bardling.interchange.onnx_builder import EXTRA
 from bardling.interchange.onnx_files import MODEL, QUANTIZED
@@ -23,9 +24,7 @@ has cost is told by the loss."""
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 
-def check_onnx(
-    model: GPT, folder: Path, text: Int64[Tensor, "window time"] | None = None
-) -> tuple[Parity, ...]:
+def check_onnx(model: GPT, folder: Path, tokens: Tokens | None = None) -> tuple[Parity, ...]:
     """Return how far each of the folder's files is from `model`, also in its loss on a text.
 
     Raises `ExportError` where one is too far.
@@ -34,7 +33,7 @@ def check_onnx(
     for name, bound in {MODEL: EXACT, QUANTIZED: EIGHT_BITS}.items():
         session, version = open_session(folder / name)
         reader = partial(logits_in_goes, session)
-        found = compare(model, reader, read_by=f"onnxruntime {version}, {name}", text=text)
+        found = compare(model, reader, read_by=f"onnxruntime {version}, {name}", tokens=tokens)
         require_same(found, name, bound)
         checks.append(found)
     return tuple(checks)

@@ -2,10 +2,10 @@
 
 The file is run by whatever runs it elsewhere, which is handed in as a `Reader`. It reads random
 ids of several lengths, and what our model writes greedily: where the likeliest token is the one
-that comes next at every place, the file would have written the same text.
+that comes next at every place, the file would have written the same text. Where there is text
+that was kept back from training, the losses on it are compared too: what rounding costs.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +14,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from bardling.data.batches import IGNORE, evaluation_batches, evenly, side_by_side
+from bardling.data.tokens import Tokens
 from bardling.errors import ExportError
 from bardling.generation.decode import decode
 from bardling.generation.sampling import Greedy
@@ -28,6 +30,8 @@ EXACT = 1e-5
 """The bound for files in float32: the largest difference over the largest logit, or over 1."""
 LONGEST = 512
 """Tokens of a text that is read."""
+LOSS_TOKENS = 4096
+"""Tokens on which losses are compared, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +78,11 @@ def compare(
     *,
     read_by: str,
     unchecked: str = "",
-    text: Int64[Tensor, "window time"] | None = None,
+    tokens: Tokens | None = None,
 ) -> Parity:
     """Return how far what `reader` says is from what `model` does, in float32 on a CPU.
 
-    With `text`, also how far its loss is; the windows are at most `block_size` + 1 tokens long.
+    With `tokens` of a text that the model has not seen, also how far apart their losses are.
     """
     most = min(LONGEST, model.config.block_size)
     random = torch.Generator().manual_seed(0)
@@ -97,17 +101,31 @@ def compare(
         greedy=int(same.long().cumprod(dim=0).sum()),
         written=len(same),
         read_by=read_by,
-        loss_difference=None if text is None else mean_loss(reader, text) - mean_loss(model, text),
+        loss_difference=None if tokens is None else _loss_difference(model, reader, tokens),
         unchecked=unchecked,
     )
 
 
-def mean_loss(reader: Reader, windows: Int64[Tensor, "window time"]) -> float:
-    """Return the mean loss on all tokens of some windows but their first, in nats per token."""
-    losses = [
-        F.cross_entropy(reader(window[None, :-1])[0], window[1:]).item() for window in windows
-    ]
-    return math.fsum(losses) / len(losses)
+def _loss_difference(model: GPT, reader: Reader, tokens: Tokens) -> float | None:
+    """Return by how much the loss of what `reader` says is higher; None where there is no text."""
+    if len(tokens) < 2:
+        return None
+    size = min(LONGEST, model.config.block_size)
+    return mean_loss(reader, tokens, size) - mean_loss(model, tokens, size)
+
+
+@torch.no_grad()
+def mean_loss(
+    reader: Reader, tokens: Tokens, block_size: int, *, max_tokens: int = LOSS_TOKENS
+) -> float:
+    """Return the loss in nats per token, on evenly spaced windows of about `max_tokens` tokens."""
+    spans = evenly(side_by_side(len(tokens), block_size), max_tokens // block_size)
+    total, n_targets = 0.0, 0
+    for batch in evaluation_batches(tokens, block_size=block_size, batch_size=1, spans=spans):
+        logits, targets = reader(batch.inputs)[0], batch.targets[0]
+        total += F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum").item()
+        n_targets += batch.n_targets
+    return total / n_targets
 
 
 def _written(model: GPT, ids: Int64[Tensor, "1 time"], count: int) -> Int64[Tensor, "1 all_time"]:

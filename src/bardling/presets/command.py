@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bardling.presets.tuned import tuned_config
 from bardling.run_folder import RunFolder
 from bardling.storage import exists
 from bardling.training.config import seconds_of_budget
+from bardling.training.task import Instruction
 
 PREFIXES = {"data": "", "training": "", "model": "model.", "optimizer": "optimizer.",
              "machine": "machine.", "adapter": "adapter.", "task": "task."}  # fmt: skip
@@ -33,6 +35,8 @@ def training_command(config: RunConfig) -> str:
         before = RunFolder(Path(config.start)).known_config() or config
         adapter = word_for(type(config.adapter))
         base = tuned_config(before, config.start, corpus, adapter)
+        if isinstance(config.task, Instruction):  # which its file tells
+            base = replace(base, task=config.task, data=replace(base.data, order="documents"))
         chosen = ["--adapter", adapter] if adapter != "whole" else []
         words = ["finetune", config.start, corpus, *chosen, *_changes(base, config)]
         return shlex.join(["bardling", *words])
@@ -60,7 +64,7 @@ def _changes(base: RunConfig, config: RunConfig) -> Iterator[str]:
     before, wanted = base.to_json(), config.to_json()
     for part, name in settings(wanted):
         value = wanted[part][name]
-        differs = before[part][name] != value and name not in FOLLOWING
+        differs = part in PREFIXES and before[part][name] != value and name not in FOLLOWING
         if differs or (name == SIZE and _would_be_planned(config)):
             yield from _option(PREFIXES[part], name.replace("_", "-"), value)
 
