@@ -129,13 +129,20 @@ def save(preset: str, rows: int) -> None:
     steps = take_steps(learner, windows.batch, config.training, Plan(total_steps=10**6))
     for _ in range(WARM_STEPS):
         next(steps)
-    usual = statistics.median(step_seconds(steps) for _ in range(STEPS_WITHOUT_A_SAVE))
     tray, beside = Tray(), Beside()
     tray.reserve(WEIGHTS, 4 * count_parameters(config.model).total)
     tray.reserve(MEMORY, 8 * count_parameters(config.model).total + 2**16)
 
-    def one(number: int, folder: Path) -> tuple[float, float, float, int]:
-        """Return the seconds of the copy, of the rest, and what steps lose by it; and bytes."""
+    def some() -> list[float]:
+        return [step_seconds(steps) for _ in range(STEPS_WITHOUT_A_SAVE)]
+
+    def one(number: int, folder: Path) -> tuple[float, float, float, float, int]:
+        """Return the seconds of the copy, of the rest, what steps lose by it and take; and bytes.
+
+        What a step usually takes is that of the steps just before and just after, because a
+        machine may be slower at one time than at another.
+        """
+        before = some()
         began = time.perf_counter()
         files = checkpoint_files(
             model=model,
@@ -154,20 +161,22 @@ def save(preset: str, rows: int) -> None:
         beside.begin(write)
         while not ended:
             meanwhile.append(step_seconds(steps))
+        usual = statistics.median(before + some())
         lost = sum(meanwhile) - usual * len(meanwhile)
-        return copied, ended[0] - began - copied, lost, sum(map(total_bytes, files.values()))
+        n_bytes = sum(map(total_bytes, files.values()))
+        return copied, ended[0] - began - copied, lost, usual, n_bytes
 
     with tempfile.TemporaryDirectory() as folder:
         saves = [one(number, Path(folder)) for number in range(SAVES)]
-    copied, written, lost = (
+    copied, written, lost, usual = (
         ", ".join(f"{seconds:.2f}" for seconds in column)
-        for column in list(zip(*saves, strict=True))[:3]
+        for column in list(zip(*saves, strict=True))[:4]
     )
     print(
         f"saving {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters with the "
-        f"memory of their optimizer, {saves[0][3] / 1e6:,.0f} MB, {SAVES} times: a step waits "
+        f"memory of their optimizer, {saves[0][4] / 1e6:,.0f} MB, {SAVES} times: a step waits "
         f"{copied} s for the copy; hashed, written, synced and read back beside steps of "
-        f"{usual:.2f} s in {written} s, in which they lose {lost} s together",
+        f"{usual} s in {written} s, in which they lose {lost} s together",
         flush=True,
     )
 
