@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bardling.finetuning.finetune import finetune_base as finetune_base
     from bardling.finetuning.finetune import finetune_by as finetune_by
     from bardling.interchange.exporting import export as export
+    from bardling.interchange.importing import import_adapter as import_adapter
     from bardling.interchange.importing import import_model as import_model
     from bardling.interchange.pickled import unpickle as unpickle
     from bardling.machine.facts import MachineFacts as MachineFacts
@@ -71,6 +72,7 @@ _HOME = {
     "finetune_by": "bardling.finetuning.finetune",
     "first_page": "bardling.reporting.report",
     "exercise": "bardling.experiments.verbs",
+    "import_adapter": "bardling.interchange.importing",
     "import_model": "bardling.interchange.importing",
     "ladder": "bardling.experiments.verbs",
     "launch": "bardling.machine.launch",

@@ -19,7 +19,7 @@ class ExportArguments:
     run: tyro.conf.Positional[str]
     """A run by name or path."""
     to: str = "huggingface"
-    """huggingface, gguf, onnx or all."""
+    """huggingface, gguf, onnx, peft (of a run with adapters) or all."""
     out: Folder = None
     """The folder that gets a folder for each format; exports in the run's own without it."""
     checkpoint: str = "best"

@@ -14,6 +14,7 @@ from bardling.data.tokens import Tokens
 from bardling.errors import BardlingError, ExportError, UsageError, nearest
 from bardling.extras import optional
 from bardling.interchange.chat_template import chat_template
+from bardling.interchange.adapter_export import export_adapter
 from bardling.interchange.family import Restated, restate
 from bardling.interchange.gguf_check import check_gguf
 from bardling.interchange.gguf_file import GGUFKind, gguf_kind, gguf_name, write_gguf
@@ -23,6 +24,7 @@ from bardling.interchange.model_card import Library, model_card
 from bardling.interchange.onnx_check import check_onnx
 from bardling.interchange.onnx_files import onnx_files
 from bardling.interchange.parity import Parity
+from bardling.model.lora_config import LoRA
 from bardling.trained import Run
 
 EXPORTS = "exports"
@@ -112,7 +114,16 @@ def _kept_back(run: Run) -> Tokens | None:
         return None
 
 
-FORMATS: dict[str, Format] = {"huggingface": _huggingface, "gguf": _gguf, "onnx": _onnx}
+def _peft(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
+    return export_adapter(wanted.run, folder, wanted.licence)
+
+
+FORMATS: dict[str, Format] = {
+    "huggingface": _huggingface,
+    "gguf": _gguf,
+    "onnx": _onnx,
+    "peft": _peft,
+}
 NEEDED = {"gguf": ("gguf",), "onnx": ("onnx", "onnxruntime")}
 """The libraries of a format."""
 QUANTIZED = ("gguf",)
@@ -138,7 +149,7 @@ def export(
     """
     if to != "all" and to not in FORMATS:
         raise UsageError(f"'{to[:60]}' is no format{nearest(to, FORMATS)}; take {_listed()}")
-    formats = list(FORMATS) if to == "all" else [to]
+    formats = _every(run) if to == "all" else [to]
     if push is not None and to not in ("huggingface", "all"):
         raise UsageError("only the Hugging Face folder is pushed: take --to huggingface")
     kind = gguf_kind(quantization)
@@ -178,6 +189,12 @@ def pushed(folder: Path, repository: str) -> str:
 
 def _listed() -> str:
     return ", ".join([*FORMATS, "or all"])
+
+
+def _every(run: Run) -> list[str]:
+    """Return the formats that a run can be written in: only some have an adapter."""
+    has_adapter = isinstance(run.config.adapter, LoRA)
+    return [name for name in FORMATS if has_adapter or name != "peft"]
 
 
 def _exported(wanted: Wanted, name: str, folder: Path) -> Exported:

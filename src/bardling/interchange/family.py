@@ -135,6 +135,29 @@ def restate(model: GPT) -> Restated:
     return Restated(family=family, config=said, weights=weights)
 
 
+def restate_rows(model: GPT, rows: Weights) -> Weights:
+    """Return matrices [out, any], by the names of layers' weights, as they go with the restated.
+
+    `restate` scales, copies or keeps the rows of a layer's weight, and does the same to these: so
+    the B of an adapter, which stands where the weight stands, is carried along exactly.
+    """
+    family = require_family(model.config)
+    found = {name: p.detach().float().cpu() for name, p in model.named_parameters()} | rows
+    blocks = (f"blocks.{layer}.sublayers." for layer in range(model.config.n_layer))
+    said = (_block(found, model.config, family, block) for block in blocks)
+    return {name: tensor for block in said for name, tensor in block if name in rows}
+
+
+def changed_rows(config: ModelConfig) -> list[str]:
+    """Return why layers have other rows when they are restated; nothing where they are the same."""
+    shared = nearest_family(config) == "gpt2" and config.kv_heads != config.n_head
+    wrong = {
+        "its scores are not scaled": not (config.attention_scale or config.qk_norm),
+        "its heads of keys and values are shared": shared,
+    }
+    return [what for what, found in wrong.items() if found]
+
+
 Named = Iterator[tuple[str, Tensor]]
 
 

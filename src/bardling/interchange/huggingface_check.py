@@ -30,11 +30,12 @@ def check_huggingface(model: GPT, folder: Path) -> Parity:
         library = when_needed("transformers")
         library.utils.logging.disable_progress_bar()
         theirs = library.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).eval()
-        reader = partial(_logits, theirs)
+        reader = partial(logits_of, theirs)
         found = compare(model, reader, read_by=f"transformers {library.__version__}")
     require_same(found, "the Hugging Face folder")
     return found
 
 
-def _logits(theirs: Any, ids: Int64[Tensor, "batch time"]) -> Float[Tensor, "batch time vocab"]:
+def logits_of(theirs: Any, ids: Int64[Tensor, "batch time"]) -> Float[Tensor, "batch time vocab"]:
+    """Return the logits of a model of transformers'."""
     return theirs(input_ids=ids).logits

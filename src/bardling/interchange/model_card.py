@@ -10,6 +10,7 @@ from bardling.config import RunConfig
 from bardling.data.hub import hub_set
 from bardling.interchange.family import Restated
 from bardling.interchange.huggingface import CLASSES
+from bardling.model.lora_config import LoRA
 from bardling.model.size import count_parameters
 from bardling.presets.command import training_command
 
@@ -53,6 +54,50 @@ def model_card(
     )
 
 
+def adapter_card(
+    config: RunConfig,
+    adapter: LoRA,
+    *,
+    name: str,
+    step: int,
+    result: dict[str, Any] | None,
+    licence: str,
+    trained: int,
+) -> str:
+    """Return README.md of an exported adapter, of so many `trained` numbers."""
+    whole = count_parameters(config.model).total
+    front = {
+        "license": licence,
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["bardling", "lora"],
+    }
+    about = (
+        f"- LoRA of rank {adapter.rank} and alpha {adapter.alpha:g} on "
+        f"{', '.join(adapter.targets)}: {trained:,} numbers, {trained / whole:.2%} of the "
+        f"{whole:,} that stay as they are"
+    )
+    lines = [f"{key}: {json.dumps(value)}" for key, value in front.items()]
+    return "\n".join(
+        [
+            *("---", *lines, "---", ""),
+            *(f"# {name}", "", USE, ""),
+            *("## What it is", "", about, ""),
+            *("## How it was made", "", *_made(config, step), ""),
+            *("## How well it does", "", *_losses(result), ""),
+            *("## How to use it", "", *_use_adapter(name), ""),
+        ]
+    )
+
+
+def base_card(name: str, licence: str) -> str:
+    """Return README.md of the model that an exported adapter goes with."""
+    front = {"license": licence, "library_name": "transformers", "tags": ["bardling"]}
+    lines = [f"{key}: {json.dumps(value)}" for key, value in front.items()]
+    about = f"The model that the adapter {name}, which lies beside this folder, was trained with."
+    return "\n".join(["---", *lines, "---", "", f"# {name}: the base", "", about, ""])
+
+
 def _about(said: Restated) -> list[str]:
     model = said.config
     return [
@@ -63,8 +108,9 @@ def _about(said: Restated) -> list[str]:
 
 
 def _made(config: RunConfig, step: int) -> list[str]:
+    how = f"Fine-tuned from `{config.start}`" if config.start else "Trained from scratch"
     return [
-        f"Trained from scratch by [bardling](https://pypi.org/project/bardling/) on "
+        f"{how} by [bardling](https://pypi.org/project/bardling/) on "
         f"`{config.data.corpus}`; these are the weights of step {step:,}. The run again:",
         *("", "```sh", training_command(config), "```"),
     ]
@@ -116,3 +162,19 @@ def _use_in_javascript(name: str, context: int) -> list[str]:
 
 
 _USES = {"transformers": _use, "transformers.js": _use_in_javascript}
+
+
+def _use_adapter(name: str) -> list[str]:
+    return [
+        "```python",
+        "from peft import PeftModel",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f'base = AutoModelForCausalLM.from_pretrained("{name}/base")',
+        f'model = PeftModel.from_pretrained(base, "{name}")',
+        f'tokenizer = AutoTokenizer.from_pretrained("{name}/base")',
+        "```",
+        "",
+        "`base_model_name_or_path` in adapter_config.json is where base/ lay when it was written; "
+        "change it when both have moved, for those who look there.",
+    ]

@@ -67,7 +67,7 @@ def to_transformers(said: Restated) -> Weights:
     A tied output layer is left out, as in its own files.
     """
     parts: dict[str, list[Tensor]] = {}
-    places = _their_names(said.family, said.config)
+    places = their_names(said.family, said.config)
     for ours, tensor in said.weights.items():  # queries come before keys, and keys before values
         parts.setdefault(places[ours][0], []).append(tensor)
     return {name: _turned(name, torch.cat(found)).contiguous() for name, found in parts.items()}
@@ -80,9 +80,9 @@ def from_transformers(family: Family, config: ModelConfig, found: Mapping[str, T
     missing, is of another shape or has no place here.
     """
     theirs = dict(_prefixed("transformer." if family == "gpt2" else "model.", found))
-    places = _their_names(family, config)
+    places = their_names(family, config)
     weights, used = dict[str, Tensor](), set[str]()
-    for ours, shape in _shapes(config).items():
+    for ours, shape in shapes_of(config).items():
         name, part = places[ours]
         if name in theirs:
             weights[ours] = _taken(theirs[name], name, part, shape)
@@ -109,7 +109,7 @@ def _taken(tensor: Tensor, name: str, part: int | None, shape: tuple[int, ...]) 
     return turned.float().contiguous()
 
 
-def _their_names(family: Family, config: ModelConfig) -> dict[str, tuple[str, int | None]]:
+def their_names(family: Family, config: ModelConfig) -> dict[str, tuple[str, int | None]]:
     """Return transformers' name for each of our weights, and which third of what it names it is."""
     table: Family = "gpt2" if family == "gpt2" else "llama"
     names: dict[str, tuple[str, int | None]] = {n: (t, None) for n, t in _ENDS[table].items()}
@@ -124,7 +124,7 @@ def _their_names(family: Family, config: ModelConfig) -> dict[str, tuple[str, in
     return names
 
 
-def _shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+def shapes_of(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return the shape of every weight of a model; a tied output layer is none."""
     with torch.device("meta"):
         model = GPT(config)
