@@ -81,7 +81,7 @@ def take_turns(
         return rates, memory, {name: contestant.parameters for name, contestant in found.items()}
 
 
-def imports_alone() -> float:
-    """Return the MiB of a process that has imported torch and done nothing."""
-    with Contestant("nobody") as nobody:
+def imports_alone(*modules: str) -> float:
+    """Return the MiB of a process that has imported torch, and modules, and done nothing."""
+    with Contestant("nobody", *modules) as nobody:
         return nobody.most_mebibytes()

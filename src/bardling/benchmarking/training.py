@@ -27,6 +27,7 @@ from bardling.machine.memory import keep_freed_memory, most_bytes
 from bardling.machine.precision import product_type
 from bardling.model.effort import token_flops
 from bardling.model.gpt import GPT
+from bardling.model.lora import wrap
 from bardling.model.size import count_parameters
 from bardling.training.learner import build_learner
 from bardling.training.loop import take_steps
@@ -86,7 +87,7 @@ def stepper(config: RunConfig, machine: Machine) -> Callable[[], object]:
         block_size=model_config.block_size,
         batch_size=config.training.batch_size,
     )
-    model = GPT(model_config).to(machine.device, machine.dtype)
+    model = wrap(GPT(model_config), config.adapter).to(machine.device, machine.dtype)
     learner = build_learner(model, config.optimizer, machine, pretraining_loss)
     if machine.compiled:
         way = partial(compiled, wish=config.machine.compile)
