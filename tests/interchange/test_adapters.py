@@ -1,11 +1,15 @@
 """Adapters go out to peft and come in from it with the same logits, or one sentence is said."""
 
 import json
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import peft
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
@@ -21,6 +25,7 @@ from bardling.config import RunConfig
 from bardling.data.config import DataConfig
 from bardling.errors import CheckpointError, ExportError, UsageError
 from bardling.interchange import adapter_export
+from bardling.interchange.adapters import read_adapter
 from bardling.interchange.exporting import export
 from bardling.interchange.importing import import_adapter, import_model, write_run
 from bardling.model.config import ModelConfig
@@ -57,8 +62,8 @@ def adapted_run(config: ModelConfig, adapter: LoRA, folder: Path) -> Run:
         for name, parameter in model.named_parameters():
             if name.endswith("lora_b"):
                 parameter.normal_(std=0.2, generator=random)
-    settings = RunConfig(data=DataConfig(corpus="stories"), model=config, adapter=adapter)
-    write_run(RunFolder(folder), settings, dict(model.named_parameters()), TOKENIZER)
+    config = RunConfig(data=DataConfig(corpus="stories"), model=config, adapter=adapter)
+    write_run(RunFolder(folder), config, dict(model.named_parameters()), TOKENIZER)
     return load(folder)
 
 
@@ -419,6 +424,28 @@ def test_what_is_wrong_is_said_and_nothing_is_written(fault, theirs, tmp_path):
         import_adapter(folder, load(theirs / "runs" / "base"), runs_dir=tmp_path / "runs")
     assert "\n" not in str(bad.value)
     assert not (tmp_path / "runs").exists()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    key=st.sampled_from(["r", "lora_alpha", "lora_dropout", "target_modules", "bias", "use_dora"]),
+    value=JSON | st.lists(st.sampled_from(["q_proj", "v_proj", "", ".", "self_attn.q_proj"])),
+)
+@settings(max_examples=100, deadline=None)
+def test_whatever_a_setting_says_an_adapter_is_read_or_refused(key, value, theirs):
+    base = family("llama", vocab_size=VOCAB)
+    with tempfile.TemporaryDirectory() as parent:
+        for path in (theirs / "adapter").iterdir():
+            (Path(parent) / path.name).write_bytes(path.read_bytes())
+        edit(Path(parent), **{key: value})
+        with suppress(CheckpointError):
+            assert read_adapter(Path(parent), base).adapter.rank == 4
 
 
 @pytest.mark.parametrize(
