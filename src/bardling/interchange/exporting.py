@@ -13,8 +13,8 @@ from bardling.data.token_folder import open_split
 from bardling.data.tokens import Tokens
 from bardling.errors import BardlingError, ExportError, UsageError, nearest
 from bardling.extras import optional
-from bardling.interchange.chat_template import chat_template
 from bardling.interchange.adapter_export import export_adapter
+from bardling.interchange.chat_template import chat_template
 from bardling.interchange.family import Restated, restate
 from bardling.interchange.gguf_check import check_gguf
 from bardling.interchange.gguf_file import GGUFKind, gguf_kind, gguf_name, write_gguf
