@@ -1,34 +1,46 @@
-"""The weights that a run begins with where it does not draw them, as a copy in its own folder.
+"""What a run takes from other runs, as copies in its own folder.
 
-    runs/NAME/start/
+    runs/NAME/start/        the weights that it begins with where it does not draw them
         model.safetensors   for a model of the run's own size
         source.json         the run and the step that they come from
-        manifest.json       size and sha256 of both
+        manifest.json       size and sha256 of the others
+    runs/NAME/teacher/      the model that a distillation learns from
+        model.json          its settings; the other files are as above, the weights as they were
 
-So a run needs nothing but its folder to begin anew or to go on, also when the run that it came from
-is gone.
+So a run needs nothing but its folder to begin anew or to go on, also when the runs that it came
+from are gone.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from bardling import storage
-from bardling.checkpoint import WEIGHTS, open_checkpoint, parse_weights
+from bardling.checkpoint import (
+    WEIGHTS,
+    Checkpoint,
+    load_weights,
+    open_checkpoint,
+    parse_weights,
+)
 from bardling.config import RunConfig
 from bardling.errors import BardlingError, CheckpointError, ConfigError
+from bardling.fields import read_value, write_value
 from bardling.machine.randomness import word
 from bardling.model.config import ModelConfig
+from bardling.model.gpt import GPT
 from bardling.run_folder import SETTINGS_BYTES, RunFolder
 from bardling.text.tokenizer import Tokenizer
 
-START, SOURCE = "start", "source.json"
-_LIMITS = {SOURCE: SETTINGS_BYTES}
+START, TEACHER = "start", "teacher"
+SOURCE, MODEL = "source.json", "model.json"
+_LIMITS = {SOURCE: SETTINGS_BYTES, MODEL: SETTINGS_BYTES}
 _TABLES = ("embedding.weight", "output.weight", "output.bias")
 _FREE = ("vocab_size", "dropout", "n_layer", "init")
 """Settings of a model that may be others than those of the run it begins with."""
@@ -44,22 +56,32 @@ def put_start(
     Raises `ConfigError` where anything else differs, and `CheckpointError` where the tokens do not
     mean what they meant.
     """
-    source = RunFolder(Path(config.start))
-    found = open_checkpoint(source, "best", note)
+    found = open_checkpoint(RunFolder(Path(config.start)), "best", note)
     _require_same_words(found.tokenizer, tokenizer, config.start)
     weights = dict(found.build_model().named_parameters())
     here = replace(config.model, vocab_size=tokenizer.vocab_size)
     _require_same_block(found.config.model, here, config.start)
     kept = _layers(weights, found.config.model.n_layer, here.n_layer)
     grown = {n: _grown(n, t.detach(), here.vocab_size) for n, t in kept.items()}
-    told = {"run": str(source.path), "step": found.state.step, "layers": here.n_layer}
-    storage.publish_folder(
-        run.path / START,
-        {
-            WEIGHTS: tensor_bytes(grown, metadata={"format": "pt"}),
-            SOURCE: storage.json_bytes(told),
-        },
-    )
+    told = {"run": config.start, "step": found.state.step, "layers": here.n_layer}
+    _put(run.path / START, grown, {SOURCE: told})
+
+
+def put_teacher(
+    config: RunConfig, tokenizer: Tokenizer, run: RunFolder, note: Callable[[str], None]
+) -> None:
+    """Copy the model that `config` names as its teacher.
+
+    Raises `ConfigError` where there is none or its context is shorter than the student's, and
+    `CheckpointError` where it has another tokenizer or is damaged.
+    """
+    if not config.teacher:
+        raise ConfigError("distillation learns from another run; say which by teacher")
+    found = open_checkpoint(RunFolder(Path(config.teacher)), "best", note)
+    _require_teachable(found, config, tokenizer)
+    weights = {n: p.detach() for n, p in found.build_model().named_parameters()}
+    told = {"run": config.teacher, "step": found.state.step}
+    _put(run.path / TEACHER, weights, {SOURCE: told, MODEL: write_value(found.config.model)})
 
 
 def read_start(run: RunFolder) -> Mapping[str, Tensor]:
@@ -69,6 +91,43 @@ def read_start(run: RunFolder) -> Mapping[str, Tensor]:
         return parse_weights(storage.read_folder(folder, limits=_LIMITS)[WEIGHTS], WEIGHTS)
     except (KeyError, BardlingError) as error:
         raise CheckpointError(f"{folder} cannot be used: {error}") from error
+
+
+def read_teacher(run: RunFolder) -> GPT:
+    """Return the model that a run learns from; damage is a `CheckpointError`."""
+    folder = run.path / TEACHER
+    try:
+        files = storage.read_folder(folder, limits=_LIMITS)
+        settings = storage.parse_json(files[MODEL], MODEL)
+        model = GPT(read_value(ModelConfig, settings, MODEL))
+        load_weights(model, parse_weights(files[WEIGHTS], WEIGHTS), str(folder))
+        return model
+    except (KeyError, BardlingError) as error:
+        raise CheckpointError(f"{folder} cannot be used: {error}") from error
+
+
+def _put(folder: Path, weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
+    """Write weights and what is told beside them."""
+    files: dict[str, storage.Contents] = {
+        name: storage.json_bytes(values) for name, values in told.items()
+    }
+    files[WEIGHTS] = tensor_bytes(dict(weights), metadata={"format": "pt"})
+    storage.publish_folder(folder, files)
+
+
+def _require_teachable(there: Checkpoint, here: RunConfig, tokenizer: Tokenizer) -> None:
+    """Refuse a teacher that foretells other tokens, or cannot read as far as its student."""
+    if there.tokenizer.sha256 != tokenizer.sha256:
+        raise CheckpointError(
+            f"{here.teacher} has another tokenizer, and a student has to foretell the same tokens "
+            "as its teacher; leave --tokenizer away"
+        )
+    longest = there.config.model.block_size
+    if here.model.block_size > longest:
+        raise ConfigError(
+            f"block_size is {here.model.block_size} here and {longest} in {here.teacher}, which "
+            f"has to read all that its student reads; take --model.block-size {longest} or less"
+        )
 
 
 def _require_same_words(there: Tokenizer, here: Tokenizer, source: str) -> None:

@@ -7,6 +7,7 @@ stands in what they differ.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bardling.beginning import read_teacher
 from bardling.config import RunConfig
 from bardling.data.batches import Counted
 from bardling.data.documents import Documents, known_documents
@@ -15,8 +16,9 @@ from bardling.machine.machine import Machine
 from bardling.run_folder import RunFolder
 from bardling.seen import counted_for
 from bardling.text.tokenizer import Tokenizer
+from bardling.training.distillation import taught_by
 from bardling.training.objective import Objective, pretraining_loss
-from bardling.training.task import Pretraining
+from bardling.training.task import Distillation, Pretraining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +39,19 @@ def lesson_for(config: RunConfig, run: RunFolder, val: Tokens, tokenizer: Tokeni
     """Return the lesson of a run's task."""
     counted = counted_for(config, tokenizer)
     return Lesson(
-        objective=lambda machine: pretraining_loss,
+        objective=_objective(config, run),
         documents=known_documents(val, tokenizer) if counted is None else _all(val, tokenizer),
         counted=counted,
-        checked=isinstance(config.task, Pretraining),
+        checked=isinstance(config.task, Pretraining | Distillation),
     )
+
+
+def _objective(config: RunConfig, run: RunFolder) -> Callable[[Machine], Objective]:
+    """Return what makes a task's loss on a machine; a teacher is read when it is asked for."""
+    task = config.task
+    if isinstance(task, Distillation):
+        return lambda machine: taught_by(read_teacher(run), task, machine)
+    return lambda machine: pretraining_loss
 
 
 def _all(val: Tokens, tokenizer: Tokenizer) -> Documents | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from warnings import warn
 
 from bardling import storage
-from bardling.beginning import put_start
+from bardling.beginning import put_start, put_teacher
 from bardling.checkpoint import Checkpoint, load_checkpoint, load_newest
 from bardling.config import RunConfig, difference
 from bardling.data.batches import require_length
@@ -32,7 +32,7 @@ from bardling.trainer import Trainer
 from bardling.training.config import seconds_of_budget
 from bardling.training.optimizer_config import kept_states
 from bardling.training.plan import Plan
-from bardling.training.task import Instruction
+from bardling.training.task import Distillation, Instruction
 
 
 def start_run(
@@ -196,6 +196,8 @@ def set_up(
         with storage.removed_on_error(run.path):  # without tokens the seal must not stay
             if config.start:
                 put_start(resolved, tokenizer, run, note)
+            if isinstance(resolved.task, Distillation):
+                put_teacher(resolved, tokenizer, run, note)
             storage.write_json(run.config_path, resolved.to_json())
 
 

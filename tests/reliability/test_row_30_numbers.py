@@ -31,8 +31,8 @@ from bardling.kernels.decoder import open_decoder
 from bardling.kernels.fused import FusedGPT
 from bardling.kernels.halves import DropRows, Half, LastNorm, Work, apply
 from bardling.kernels.library import load_library
-from bardling.kernels.loss import HiddenLoss
-from bardling.kernels.operations import NO_DROP, Drop
+from bardling.kernels.loss import judged_loss, summed_loss
+from bardling.kernels.operations import NO_DROP, Drop, distil
 from bardling.machine.machine import plain_machine
 from bardling.machine.randomness import row_keys
 from bardling.model.attention import Pass
@@ -42,11 +42,13 @@ from bardling.model.dropout import Noise
 from bardling.model.families import classic, modern
 from bardling.model.gpt import GPT
 from bardling.training.config import TrainingConfig
+from bardling.training.distillation import softened_loss
 from bardling.training.learner import build_learner
 from bardling.training.loop import take_steps
 from bardling.training.objective import pretraining_loss
 from bardling.training.optimizer_config import SGD
 from bardling.training.plan import Plan
+from bardling.training.task import Distillation
 from tiny import SETTINGS, Listener, write_text
 
 BATCH, TIME, RATE = 2, 5, 0.25
@@ -67,7 +69,7 @@ LARGEST = 1e-6
 PROTECTIONS = (
     Protection(
         file="kernels/loss.py",
-        line="dbias += logits.sum(0, dtype=torch.float32)",
+        line="dbias += dlogits.sum(0, dtype=torch.float32)",
         broken="pass",
         test="test_every_operation_of_ours_is_the_plain_one_in_float64",
     ),
@@ -172,12 +174,29 @@ def dropped() -> Case:
 
 def loss(config: ModelConfig) -> Case:
     def native(fused: FusedGPT, x: Tensor, change: Tensor) -> tuple[Tensor, ...]:
-        with torch.no_grad():
-            output = fused.output.copied(torch.float32)
-        return (apply(HiddenLoss, fused.lib, output, TARGETS, x, *output.source.parameters),)
+        return (summed_loss(fused.lib, fused.output_layer(), x, TARGETS),)
 
     def plain(output: nn.Module, x: Tensor, change: Tensor) -> tuple[Tensor, ...]:
         return (F.cross_entropy(output(x), TARGETS, ignore_index=IGNORE, reduction="sum"),)
+
+    return Case(config, lambda model: model.output, native, plain)
+
+
+def taught(config: ModelConfig) -> Case:
+    """Return a student's loss: of its teacher it is given hidden states, which are no leaves."""
+    task, read = Distillation(), torch.randn(ROWS, 6, generator=torch.Generator().manual_seed(3))
+    head = torch.randn(SIZES["vocab_size"], 6, generator=torch.Generator().manual_seed(4))
+
+    def native(fused: FusedGPT, x: Tensor, change: Tensor) -> tuple[Tensor, ...]:
+        def judge(logits: Tensor, targets: Tensor, read: Tensor) -> Tensor:
+            how = {"hard": task.hard_weight, "temperature": task.temperature}
+            return distil(fused.lib, logits, targets, read @ head.T, **how)
+
+        return (judged_loss(judge, fused.output_layer(), x, (TARGETS, read)),)
+
+    def plain(output: nn.Module, x: Tensor, change: Tensor) -> tuple[Tensor, ...]:
+        logits = output(x)
+        return (softened_loss(logits, (read @ head.T).to(logits.dtype), TARGETS, task),)
 
     return Case(config, lambda model: model.output, native, plain)
 
@@ -197,7 +216,12 @@ OPERATIONS: dict[str, dict[str, Case]] = {
     },
     "LastNorm": {"rmsnorm": last_norm(modern(**SIZES)), "layernorm": last_norm(classic(**SIZES))},
     "DropRows": {"stream": dropped()},
-    "HiddenLoss": {"tied": loss(modern(**SIZES)), "with a bias": loss(UNTIED)},
+    "HiddenLoss": {
+        "tied": loss(modern(**SIZES)),
+        "with a bias": loss(UNTIED),
+        "taught": taught(modern(**SIZES)),
+        "taught, with a bias": taught(UNTIED),
+    },
 }
 CASES = {f"{kind}: {name}": case for kind, cs in OPERATIONS.items() for name, case in cs.items()}
 

@@ -26,7 +26,7 @@ from bardling.kernels.halves import (
     apply,
 )
 from bardling.kernels.library import Library
-from bardling.kernels.loss import summed_loss
+from bardling.kernels.loss import Judge, judged_loss, summed_loss
 from bardling.kernels.operations import NO_DROP, Drop, Heads, Norm
 from bardling.model.config import ModelConfig
 from bardling.model.dropout import SILENCE, Noise, Silence
@@ -144,9 +144,22 @@ class FusedGPT:
     ) -> Float[Tensor, ""]:
         """Return the summed cross-entropy of the targets, in nats; those below 0 count nothing."""
         hidden = self.hidden(ids, noise=noise)
-        with torch.no_grad():
-            output = self.output.copied(self.dtype)
-        return summed_loss(self.lib, output, hidden, targets.flatten())
+        return summed_loss(self.lib, self.output_layer(), hidden, targets.flatten())
+
+    def judged_loss(
+        self,
+        judge: Judge,
+        ids: Int64[Tensor, "batch time"],
+        known: tuple[Tensor, ...],
+        noise: Noise | Silence = SILENCE,
+    ) -> Float[Tensor, ""]:
+        """Return the summed loss by `judge`, which is given logits and what is `known` by rows."""
+        return judged_loss(judge, self.output_layer(), self.hidden(ids, noise=noise), known)
+
+    @torch.no_grad()
+    def output_layer(self) -> Layer:
+        """Return the output layer with its weights as they are now."""
+        return self.output.copied(self.dtype)
 
 
 def _attending(heads: Heads, batch: int, drop: Drop) -> Inner:

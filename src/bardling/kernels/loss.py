@@ -6,6 +6,8 @@ next part is made, so that never more than `CHUNK_BYTES` of them exist; the grad
 the loss is.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +23,9 @@ from bardling.kernels.products import outer, times
 
 CHUNK_BYTES = 2**25
 
+Judge = Callable[..., Float[Tensor, " rows"]]
+"""(logits, what else there is of their rows) → each row's loss; logits become their gradient."""
+
 
 def chunk_rows(vocab_size: int, dtype: torch.dtype) -> int:
     """Return how many rows of logits are made at a time."""
@@ -35,28 +40,28 @@ def _add(dweight: Tensor, dbias: Tensor, dlogits: Tensor, x: Tensor, *, wanted: 
 
 
 class HiddenLoss(Function):
-    """(lib, output layer, targets, hidden, its weight, its bias) → the summed loss in nats."""
+    """(judge, output layer, what it knows of rows, hidden, weight, bias) → the summed loss."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        lib: Library,
+        judge: Judge,
         output: Layer,
-        targets: Int64[Tensor, " rows"],
+        known: tuple[Tensor, ...],
         hidden: Float[Tensor, "rows width"],
         *_: Tensor | None,
     ) -> Float[Tensor, ""]:
-        """Return the sum over the rows whose target is not below 0."""
+        """Return the sum over all rows."""
         step = chunk_rows(output.weight.shape[0], output.weight.dtype)
         dhidden = torch.empty_like(hidden)
         dweight = hidden.new_zeros(output.weight.shape, dtype=torch.float32)
         dbias = hidden.new_zeros(output.weight.shape[0], dtype=torch.float32)
         losses = []
-        for part, wanted, into in zip(
-            *(torch.split(rows, step) for rows in (hidden, targets, dhidden)), strict=True
+        for part, into, *others in zip(
+            *(torch.split(rows, step) for rows in (hidden, dhidden, *known)), strict=True
         ):
             logits = output(part)
-            losses.append(cross_entropy(lib, logits, wanted))
+            losses.append(judge(logits, *others))
             into.copy_(times(logits, output.weight))
             _add(dweight, dbias, logits, part, wanted=ctx.needs_input_grad[4])
         ctx.save_for_backward(dhidden, dweight, dbias)
@@ -74,13 +79,26 @@ class HiddenLoss(Function):
         return None, None, None, dhidden * dloss, *parts
 
 
-def summed_loss(
-    lib: Library, output: Layer, hidden: Float[Tensor, "rows width"], targets: Tensor
+def judged_loss(
+    judge: Judge, output: Layer, hidden: Float[Tensor, "rows width"], known: tuple[Tensor, ...]
 ) -> Float[Tensor, ""]:
-    """Return the summed cross-entropy, without a gradient where none is asked for."""
+    """Return the summed loss by `judge`, without a gradient where none is asked for.
+
+    It is given a part of the logits, and the same rows of all that is `known`.
+    """
     if torch.is_grad_enabled():
-        loss: Tensor = apply(HiddenLoss, lib, output, targets, hidden, *output.source.parameters)
+        loss: Tensor = apply(HiddenLoss, judge, output, known, hidden, *output.source.parameters)
         return loss
     step = chunk_rows(output.weight.shape[0], output.weight.dtype)
-    parts = zip(torch.split(hidden, step), torch.split(targets, step), strict=True)
-    return torch.cat([cross_entropy(lib, output(part), wanted) for part, wanted in parts]).sum()
+    parts = zip(*(torch.split(rows, step) for rows in (hidden, *known)), strict=True)
+    return torch.cat([judge(output(part), *others) for part, *others in parts]).sum()
+
+
+def summed_loss(
+    lib: Library,
+    output: Layer,
+    hidden: Float[Tensor, "rows width"],
+    targets: Int64[Tensor, " rows"],
+) -> Float[Tensor, ""]:
+    """Return the summed cross-entropy of the targets; those below 0 count nothing."""
+    return judged_loss(partial(cross_entropy, lib), output, hidden, (targets,))

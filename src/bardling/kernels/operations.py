@@ -37,6 +37,10 @@ class _Grid(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int64) for name in ("rows", "width")]
 
 
+class _Teaching(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_float) for name in ("hard", "temperature")]
+
+
 class _Drop(ctypes.Structure):
     _fields_ = [
         ("keys", ctypes.c_void_p),
@@ -223,8 +227,33 @@ def cross_entropy(
 
     Targets below 0 count nothing; `IndexError` is raised for one that no logit belongs to.
     """
-    if len(targets) and int(targets.max()) >= logits.shape[1]:
-        raise IndexError(f"target {int(targets.max())} is none of {logits.shape[1]} tokens")
+    _require_known(targets, logits.shape[1])
     losses = logits.new_empty(logits.shape[0], dtype=torch.float32)
     lib.call_typed("cross_entropy", logits.dtype, _Grid(*logits.shape), logits, targets, losses)
     return losses
+
+
+def distil(
+    lib: Library,
+    logits: Float[Tensor, "rows vocab"],
+    targets: Int64[Tensor, " rows"],
+    taught: Float[Tensor, "rows vocab"],
+    *,
+    hard: float,
+    temperature: float,
+) -> Float[Tensor, " rows"]:
+    """Return each row's loss under a teacher's logits, in nats; the logits become their gradient.
+
+    That is `hard` times the cross-entropy, and the rest of 1 times temperature² times
+    KL(teacher || student), both softened by it. Targets are those of `cross_entropy`.
+    """
+    _require_known(targets, logits.shape[1])
+    losses = logits.new_empty(logits.shape[0], dtype=torch.float32)
+    how, grid = _Teaching(hard, temperature), _Grid(*logits.shape)
+    lib.call_typed("distil", logits.dtype, grid, how, logits, taught, targets, losses)
+    return losses
+
+
+def _require_known(targets: Int64[Tensor, " rows"], vocab_size: int) -> None:
+    if len(targets) and int(targets.max()) >= vocab_size:
+        raise IndexError(f"target {int(targets.max())} is none of {vocab_size} tokens")

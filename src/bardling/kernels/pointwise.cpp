@@ -138,6 +138,51 @@ static void cross_entropy(const Grid& g, T* logits, const int64_t* targets, floa
     }
 }
 
+// How a student is taught: its share of the text's own tokens, and what softens distributions.
+struct Teaching {
+    float hard, temperature;
+};
+
+// The same for a loss that has two parts: `hard` times -log p(target), and the rest of 1 times
+// temperature^2 times KL(teacher || student), both softened by the temperature.
+template <class T>
+static void distil(const Grid& g, const Teaching& how, T* logits, const T* teacher,
+                   const int64_t* targets, float* losses, int threads) {
+    const float cool = 1.0f / how.temperature, soft = (1.0f - how.hard) * how.temperature;
+    ROWS for (int64_t r = 0; r < g.rows; r++) {
+        T* row = logits + r * g.width;
+        const T* taught = teacher + r * g.width;
+        const int64_t target = targets[r];
+        losses[r] = 0.0f;
+        if (target < 0) {
+            WIDE for (int64_t c = 0; c < g.width; c++) put(row[c], 0.0f);
+            continue;
+        }
+        float* s = row_room(4 * g.width);
+        float *t = s + g.width, *q = t + g.width, *p = q + g.width;
+        float top = -INFINITY, high = -INFINITY;
+        TOP(top) for (int64_t c = 0; c < g.width; c++) top = get(row[c]) > top ? get(row[c]) : top;
+        TOP(high) for (int64_t c = 0; c < g.width; c++)
+            high = get(taught[c]) > high ? get(taught[c]) : high;
+        const float aim = get(row[target]) - top;
+        float sum = 0.0f, sum_q = 0.0f, sum_p = 0.0f, apart = 0.0f;
+        WIDE for (int64_t c = 0; c < g.width; c++) {
+            q[c] = cool * (get(row[c]) - top);
+            t[c] = cool * (get(taught[c]) - high);
+        }
+        SUM(sum) for (int64_t c = 0; c < g.width; c++) sum += s[c] = exp_(get(row[c]) - top);
+        SUM(sum_p) for (int64_t c = 0; c < g.width; c++) sum_p += p[c] = exp_(t[c]);
+        SUM(apart) for (int64_t c = 0; c < g.width; c++) apart += p[c] * (t[c] - q[c]);
+        SUM(sum_q) for (int64_t c = 0; c < g.width; c++) sum_q += q[c] = exp_(q[c]);
+        losses[r] = how.hard * (std::log(sum) - aim) +
+                    soft * how.temperature * (apart / sum_p + std::log(sum_q) - std::log(sum_p));
+        const float one = how.hard / sum, two = soft / sum_q, three = soft / sum_p;
+        s[target] -= sum;
+        WIDE for (int64_t c = 0; c < g.width; c++)
+            put(row[c], one * s[c] + two * q[c] - three * p[c]);
+    }
+}
+
 #define BEND(B, WORD, T, NAME)                                                                    \
     extern "C" void WORD##_forward_##NAME(const Grid* g, const T* x, T* y, int threads) {         \
         bend_forward<B>(*g, x, y, threads);                                                       \
@@ -164,6 +209,11 @@ extern "C" void swiglu_forward_##NAME(const Grid* g, const T* x, T* y, int threa
     extern "C" void cross_entropy_##NAME(const Grid* g, T* logits, const int64_t* targets,        \
                                          float* losses, int threads) {                            \
         cross_entropy(*g, logits, targets, losses, threads);                                      \
+    }                                                                                             \
+    extern "C" void distil_##NAME(const Grid* g, const Teaching* how, T* logits,                  \
+                                  const T* teacher, const int64_t* targets, float* losses,        \
+                                  int threads) {                                                  \
+        distil(*g, *how, logits, teacher, targets, losses, threads);                              \
     }
 EXPORT(float, fp32)
 EXPORT(bf16, bf16)
