@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bardling.experiments.verbs import story_models as story_models
     from bardling.experiments.verbs import sweep as sweep
     from bardling.finetuning.chatting import answer as answer
+    from bardling.finetuning.distill import distill as distill
+    from bardling.finetuning.distill import distill_by as distill_by
     from bardling.finetuning.finetune import finetune as finetune
     from bardling.finetuning.finetune import finetune_base as finetune_base
     from bardling.finetuning.finetune import finetune_by as finetune_by
@@ -63,6 +65,8 @@ _HOME = {
     "batch_texts": "bardling.seen",
     "check": "bardling.preflight",
     "check_config": "bardling.preflight",
+    "distill": "bardling.finetuning.distill",
+    "distill_by": "bardling.finetuning.distill",
     "doctor": "bardling.api",
     "dry_run": "bardling.api",
     "export": "bardling.interchange.exporting",

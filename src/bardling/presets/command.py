@@ -9,6 +9,7 @@ from typing import Any
 from bardling.config import CHOICES, RunConfig, settings
 from bardling.data.corpora import is_corpus
 from bardling.fields import KIND, word_for
+from bardling.presets.distilled import distilled_config
 from bardling.presets.table import PRESETS, config_for
 from bardling.presets.tuned import tuned_config
 from bardling.run_folder import RunFolder
@@ -28,9 +29,11 @@ def training_command(config: RunConfig) -> str:
     """Return the `bardling train` with the fewest options that makes a run by these settings.
 
     It begins with the corpus, or with the preset that is nearest; that of a run which began with
-    another one is a `bardling finetune`.
+    another one is a `bardling finetune`, that of one which had a teacher a `bardling distill`.
     """
     corpus = config.data.corpus
+    if config.teacher:
+        return shlex.join(["bardling", "distill", config.teacher, *_distilling(config)])
     if config.start:
         before = RunFolder(Path(config.start)).known_config() or config
         adapter = word_for(type(config.adapter))
@@ -40,10 +43,31 @@ def training_command(config: RunConfig) -> str:
         chosen = ["--adapter", adapter] if adapter != "whole" else []
         words = ["finetune", config.start, corpus, *chosen, *_changes(base, config)]
         return shlex.join(["bardling", *words])
-    targets = [*([corpus] if is_corpus(corpus) or exists(Path(corpus)) else []), *PRESETS]
+    targets = [*([corpus] if _is_there(corpus) else []), *PRESETS]
     lines = [["bardling", "train", target, *_options(target, config)] for target in targets]
     shortest = min(lines, key=len)
     return shlex.join(shortest)
+
+
+def _distilling(config: RunConfig) -> list[str]:
+    """Return the options with which a teacher makes a run by these settings."""
+    before = RunFolder(Path(config.teacher)).known_config() or config
+    corpus, budget = config.data.corpus, config.training.budget
+    other = corpus if corpus != before.data.corpus and _is_there(corpus) else None
+    said = [] if other is None else ["--corpus", other]
+    if config.start:
+        n = config.model.n_layer
+        base = distilled_config(before, config.teacher, layers=n, corpus=other, budget=budget)
+        return ["--layers", str(n), *said, *_changes(base, config)]
+    lines = []
+    for name in PRESETS:
+        base = distilled_config(before, config.teacher, student=name, corpus=other, budget=budget)
+        lines.append(["--student", name, *said, *_changes(base, config)])
+    return min(lines, key=len)
+
+
+def _is_there(corpus: str) -> bool:
+    return is_corpus(corpus) or exists(Path(corpus))
 
 
 def _options(target: str, config: RunConfig) -> Iterator[str]:
