@@ -26,6 +26,7 @@ FREE_OF_TORCH = (
     "bardling.cli.evaluate",
     "bardling.cli.check",
     "bardling.cli.data",
+    "bardling.cli.distill",
     "bardling.cli.doctor",
     "bardling.cli.ladder",
     "bardling.cli.presets",
