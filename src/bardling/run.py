@@ -24,7 +24,7 @@ from bardling.errors import BardlingError, ConfigError, TrainingDiverged
 from bardling.machine.config import MachineConfig
 from bardling.machine.memory import physical_bytes
 from bardling.machine.team import ALONE, Team
-from bardling.model.size import fixed_memory, training_memory
+from bardling.model.size import FLOAT_BYTES, count_parameters, fixed_memory, training_memory
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer, save_tokenizer
@@ -210,6 +210,7 @@ def require_memory(config: RunConfig, *, batch_size: int, team: Team = ALONE) ->
     steps = training_memory(config.model, batch_size=batch_size, **kept)
     copied = steps.weights + steps.optimizer  # to be saved
     needed = steps.total + fixed_memory(config.model) + (copied if team.rank == 0 else 0)
+    needed += _teacher_bytes(config)
     if config.machine.parallel == "fsdp" and team.size > 1:
         shared = steps.weights + steps.gradients + steps.optimizer
         needed += steps.weights - shared * (team.size - 1) // team.size  # whole to validate
@@ -220,3 +221,9 @@ def require_memory(config: RunConfig, *, batch_size: int, team: Team = ALONE) ->
             f"{needed / 2**30:,.1f} GiB, and this machine has {there / 2**30:,.1f} GiB; "
             "take a smaller model or context, or a higher accumulate"
         )
+
+
+def _teacher_bytes(config: RunConfig) -> int:
+    """Return what the weights of a teacher take, 0 where there is none or it is gone."""
+    before = RunFolder(Path(config.teacher)).known_config() if config.teacher else None
+    return 0 if before is None else count_parameters(before.model).total * FLOAT_BYTES

@@ -175,6 +175,27 @@ def test_what_cannot_be_learned_is_refused(home, tmp_path):
         config_of(home, temperature=0.0)
 
 
+def test_a_teacher_takes_memory_too(home, monkeypatch):
+    from bardling import run
+
+    config = config_of(home, student="shakespeare", vocab_size=20, **SMALL)
+    alone = replace(config, teacher="")
+    needed = {}
+    for name, one in (("taught", config), ("alone", alone)):
+        low, high = 0, 10**9
+        while high - low > 1:
+            middle = (low + high) // 2
+            monkeypatch.setattr(run, "physical_bytes", lambda middle=middle: middle)
+            try:
+                run.require_memory(one, batch_size=8)
+                high = middle
+            except ConfigError:
+                low = middle
+        needed[name] = high
+    n_parameters = sum(p.numel() for p in load(home / "runs" / "big").model.parameters())
+    assert needed["taught"] - needed["alone"] == 4 * n_parameters
+
+
 def test_another_tokenizer_is_refused(home, tmp_path):
     save_tokenizer(BPETokenizer.train([sums(1, n_lines=50)], vocab_size=300), tmp_path / "words")
     for tokenizer in ("bpe:300", str(tmp_path / "words")):

@@ -1,7 +1,7 @@
 """What a run learns to do, as frozen values: each with its own numbers. No torch here.
 
 The word for a task, in JSON, is the name of its type in lower case. What its loss is stands in
-`objective.py`; what its batches are, in `data`.
+`objective.py` and `distillation.py`; what its batches are, in `data`.
 """
 
 from dataclasses import dataclass
