@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bardling.experiments.verbs import side_by_side as side_by_side
     from bardling.experiments.verbs import story_models as story_models
     from bardling.experiments.verbs import sweep as sweep
+    from bardling.finetuning.align import align as align
     from bardling.finetuning.chatting import answer as answer
     from bardling.finetuning.distill import distill as distill
     from bardling.finetuning.distill import distill_by as distill_by
@@ -62,6 +63,7 @@ _HOME = {
     "ModelConfig": "bardling.model.config",
     "Run": "bardling.trained",
     "RunConfig": "bardling.config",
+    "align": "bardling.finetuning.align",
     "batch_texts": "bardling.seen",
     "check": "bardling.preflight",
     "check_config": "bardling.preflight",

@@ -69,8 +69,8 @@ class RunConfig:
 
     @property
     def batch_tokens(self) -> int:
-        """Tokens of one optimizer step."""
-        return self.training.batch_size * self.model.block_size
+        """Tokens of one optimizer step, at most."""
+        return self.training.batch_size * self.task.sequences * self.model.block_size
 
     def budget_steps(self, *, train_tokens: int = 1) -> int:
         """Return the optimizer steps of the budget; `train_tokens` are those of an epoch.

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bardling.config import RunConfig
-from bardling.data.prepare import prepare
 from bardling.machine.memory import most_bytes, physical_bytes
 from bardling.model.size import count_parameters
 from bardling.pacing import Costs, Forecast, Pace
+from bardling.preparing import prepare_run
 from bardling.run import require_memory, set_up
 from bardling.run_folder import RunFolder
 from bardling.training.config import seconds_of_budget
@@ -75,7 +75,7 @@ def forecast(
     part = -(-config.training.batch_size // config.training.accumulate)
     require_memory(config, batch_size=part)
     budget = seconds_of_budget(config.training.budget)
-    prepared = prepare(config.data, data_dir=data_dir, note=note)
+    prepared = prepare_run(config, data_dir=data_dir, note=note)
     with tempfile.TemporaryDirectory(prefix="bardling-") as folder:
         run = RunFolder(Path(folder) / "rehearsal")
         set_up(config, prepared, run)
@@ -85,7 +85,7 @@ def forecast(
             ready = time.perf_counter() - began
             limit = REHEARSED_SECONDS if budget is None else math.inf
             first = bench.fitting(
-                lambda: first_pass_seconds(bench.learner, bench.windows.batch, bench.settings)
+                lambda: first_pass_seconds(bench.learner, bench.lesson.batches, bench.settings)
             )
             costs = bench.fitting(lambda: bench.costs(limit))
         every = bench.config.eval_interval

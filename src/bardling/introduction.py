@@ -25,5 +25,7 @@ def facts_of(bench: Workbench, start_step: int) -> RunFacts:
         batch_tokens=bench.batch_tokens,
         val_subset_tokens=bench.validation.subset_tokens,
         longest_document=documents.longest if documents else 0,
+        n_pairs=bench.lesson.n_pairs,
+        batch_pairs=bench.settings.batch_size if bench.lesson.n_pairs else 0,
         floor=bench.validation.whole_floor,
     )

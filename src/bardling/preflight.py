@@ -16,10 +16,10 @@ from typing import Any
 from warnings import warn
 
 from bardling.config import RunConfig
-from bardling.data.batches import Windows, require_length
+from bardling.data.batches import Windows
 from bardling.data.prepare import Prepared, prepare
 from bardling.data.token_folder import SPLITS
-from bardling.data.tokens import Tokens
+from bardling.data.tokens import Tokens, require_length
 from bardling.evaluation.checks.finding import Finding
 from bardling.evaluation.checks.forward import devices, first_loss, no_future, shapes
 from bardling.evaluation.checks.gradients import gradients

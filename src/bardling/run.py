@@ -17,14 +17,14 @@ from bardling import storage
 from bardling.beginning import put_start, put_teacher
 from bardling.checkpoint import Checkpoint, load_checkpoint, load_newest
 from bardling.config import RunConfig, difference
-from bardling.data.batches import require_length
-from bardling.data.conversations import prepare_conversations
-from bardling.data.prepare import Prepared, prepare
+from bardling.data.prepare import Prepared
 from bardling.errors import BardlingError, ConfigError, TrainingDiverged
 from bardling.machine.config import MachineConfig
 from bardling.machine.memory import physical_bytes
 from bardling.machine.team import ALONE, Team
+from bardling.model.lora_config import Whole
 from bardling.model.size import FLOAT_BYTES, count_parameters, fixed_memory, training_memory
+from bardling.preparing import prepare_run
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder
 from bardling.text.tokenizer_file import load_tokenizer, save_tokenizer
@@ -32,7 +32,7 @@ from bardling.trainer import Trainer
 from bardling.training.config import seconds_of_budget
 from bardling.training.optimizer_config import kept_states
 from bardling.training.plan import Plan
-from bardling.training.task import Distillation, Instruction
+from bardling.training.task import Distillation, Preference
 
 
 def start_run(
@@ -53,7 +53,7 @@ def start_run(
     def begin() -> None:
         part = -(-require_rows(config, team) // config.training.accumulate)
         require_memory(config, batch_size=part, team=team)
-        prepared = prepared_for(config, data_dir, watcher.note)
+        prepared = prepare_run(config, data_dir=data_dir, note=watcher.note)
         held.enter_context(storage.only_writer(run.path))
         set_up(config, prepared, run, note=watcher.note)
 
@@ -61,14 +61,6 @@ def start_run(
         team.first(begin)
         seen = replace(run, writes=team.rank == 0)
         Trainer(seen, watcher, began=began, team=team).train()
-
-
-def prepared_for(config: RunConfig, data_dir: Path | None, note: Callable[[str], None]) -> Prepared:
-    """Return the tokens of a run's corpus: of its text or, where it says so, its conversations."""
-    if isinstance(config.task, Instruction):
-        room = config.model.block_size
-        return prepare_conversations(config.data, config.chat, room=room, note=note)
-    return prepare(config.data, data_dir=data_dir, note=note)
 
 
 def resume_run(
@@ -188,9 +180,7 @@ def set_up(
         storage.remove_leftovers(folder)  # of one that was killed here
     with storage.removed_on_error(run.tokens_path):
         index = prepared.put(run.tokens_path)
-        require_length(index.n_tokens("train"), config.model.block_size, "train")
-        require_length(index.n_tokens("val"), 1, "val")
-        train_tokens = index.n_tokens("train")
+        train_tokens = prepared.epoch_tokens(index, config.model.block_size)
         resolved = resolve(config, vocab_size=tokenizer.vocab_size, train_tokens=train_tokens)
         save_tokenizer(tokenizer, run.path)
         with storage.removed_on_error(run.path):  # without tokens the seal must not stay
@@ -204,20 +194,23 @@ def set_up(
 def require_memory(config: RunConfig, *, batch_size: int, team: Team = ALONE) -> None:
     """Refuse a model that cannot be trained here, before anything is allocated.
 
-    `batch_size` is the sequences of one accumulated part.
+    `batch_size` is the rows of one accumulated part.
     """
     kept = kept_states(config.optimizer)
-    steps = training_memory(config.model, batch_size=batch_size, **kept)
+    sequences = batch_size * config.task.sequences
+    steps = training_memory(config.model, batch_size=sequences, **kept)
     copied = steps.weights + steps.optimizer  # to be saved
     needed = steps.total + fixed_memory(config.model) + (copied if team.rank == 0 else 0)
     needed += _teacher_bytes(config)
+    if isinstance(config.task, Preference) and isinstance(config.adapter, Whole):
+        needed += steps.weights  # the reference
     if config.machine.parallel == "fsdp" and team.size > 1:
         shared = steps.weights + steps.gradients + steps.optimizer
         needed += steps.weights - shared * (team.size - 1) // team.size  # whole to validate
     there = physical_bytes()
     if needed > there:
         raise ConfigError(
-            f"training this model, {batch_size} sequences at a time, would hold about "
+            f"training this model, {sequences} sequences at a time, would hold about "
             f"{needed / 2**30:,.1f} GiB, and this machine has {there / 2**30:,.1f} GiB; "
             "take a smaller model or context, or a higher accumulate"
         )

@@ -9,7 +9,8 @@ from warnings import warn
 from bardling import storage
 from bardling.checkpoint import load_checkpoint, open_checkpoint
 from bardling.config import RunConfig
-from bardling.data.documents import known_documents
+from bardling.data.batches import Counted
+from bardling.data.documents import Documents, known_documents
 from bardling.data.token_folder import SPLITS, open_split
 from bardling.data.tokens import Tokens
 from bardling.errors import UsageError
@@ -20,11 +21,12 @@ from bardling.evaluation.writing import Writing, measure_writing, read_again
 from bardling.generation.sampling import choose_strategy
 from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
 from bardling.kernels.decoder import WeightForm
-from bardling.lesson import Lesson, lesson_for
+from bardling.lesson import measured_on
 from bardling.model.gpt import GPT
 from bardling.run_folder import RunFolder, find_run, runs_folder
 from bardling.seen import counted_for
 from bardling.text.tokenizer import Tokenizer, Unknown
+from bardling.training.task import Preference
 
 EVALUATION_BATCH = 32  # windows at once
 """Of the training text, what samples are compared with at most."""
@@ -150,8 +152,13 @@ class Run:
     def validation_loss(self) -> Evaluation:
         """Return the loss on the run's whole validation split."""
         tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
-        lesson = lesson_for(self.config, self.folder, tokens, self.tokenizer)
-        return self._measure(tokens, lesson)
+        if isinstance(self.config.task, Preference):
+            raise UsageError(
+                f"{self.folder.name} has learned preferences, which its log tells of; give a text "
+                "to measure it on"
+            )
+        documents, counted = measured_on(self.config, tokens, self.tokenizer)
+        return self._measure(tokens, documents, counted)
 
     def estimated_loss(self, *, batches: int = 200, seed: int = 0) -> Estimate:
         """Return the validation loss as random batches tell it, with its standard error."""
@@ -184,15 +191,20 @@ class Run:
         training = read_again(splits[0], self.tokenizer)
         return measure_writing(texts, training, stories=stories)
 
-    def _measure(self, tokens: Tokens, lesson: Lesson | None = None) -> Evaluation:
+    def _measure(
+        self,
+        tokens: Tokens,
+        documents: Documents | None = None,
+        counted: Counted | None = None,
+    ) -> Evaluation:
         windows = -(-len(tokens) // self.config.model.block_size)
         return evaluate(
             self.model,
             tokens,
             batch_size=min(EVALUATION_BATCH, max(1, windows)),
-            documents=None if lesson is None else lesson.documents,
+            documents=documents,
             token_sizes=self.tokenizer.token_sizes,
-            counted=None if lesson is None else lesson.counted,
+            counted=counted,
         )
 
 

@@ -118,7 +118,7 @@ class Trainer:
         unreadable = self.run.forget_after(self.state.step - self._validation_pending())
         if unreadable:
             self.watcher.note(f"{self.run.metrics_path}: unreadable lines taken out: {unreadable}")
-        if findings is not None:
+        if findings:
             self.watcher.checked(findings)
         self.watcher.started(facts_of(self.bench, self.state.step))
 
@@ -170,7 +170,7 @@ class Trainer:
     def _from_here(self) -> Iterator[TakenStep]:
         return take_steps(
             self.bench.learner,
-            Ahead(self.bench.windows.batch, self.bench.batch_tokens),
+            Ahead(self.bench.lesson.batches, self.bench.batch_tokens),
             self.settings,
             self.config.plan,
             start_step=self.state.step,

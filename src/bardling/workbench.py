@@ -66,9 +66,8 @@ class Workbench:
         self.train, self.val = (
             open_split(run.tokens_path, split, self.tokenizer) for split in SPLITS
         )
-        self.windows = training_windows(self.config, self.train, self.tokenizer)
         self.batch_tokens = self.config.batch_tokens
-        self.lesson = lesson_for(self.config, run, self.val, self.tokenizer)
+        self.lesson = lesson_for(self.config, run, self.train, self.val, self.tokenizer)
         self.documents = self.lesson.documents
         self.goes_on = checkpoint is not None
         self.before = None if checkpoint is None else checkpoint.state.conditions
@@ -173,7 +172,7 @@ class Workbench:
             wish = "on"
             self.note(NO_GRAPHS)
         way = partial(compiled, wish=wish)
-        return compile_learner(self.plain, way, self.windows.batch, self.settings, self.note)
+        return compile_learner(self.plain, way, self.lesson.batches, self.settings, self.note)
 
     def _changes(self) -> str:
         """Say what the run was computed on before where that is not what it goes on with."""
@@ -185,12 +184,11 @@ class Workbench:
 
     def quick_checks(self) -> list[Finding]:
         """Look for common faults, at the price of a few forward passes."""
+        if not self.lesson.checked:
+            return []
         fresh = not self.config.start
-        return (
-            quick_checks(self.model(), self.tokenizer, self.windows, self.val, fresh=fresh)
-            if self.lesson.checked
-            else []
-        )
+        windows = training_windows(self.config, self.train, self.tokenizer)
+        return quick_checks(self.model(), self.tokenizer, windows, self.val, fresh=fresh)
 
     def _first_plan(self, pace: Pace, costs: Costs) -> dict[str, int]:
         plan, interval = pace.first_plan(
@@ -218,14 +216,14 @@ class Workbench:
 
         Where steps or evaluations are slow, each is measured for about `limit` seconds only.
         """
-        batches, validation = self.windows.batch, self._validation(1)
+        batches, validation = self.lesson.batches, self._validation(1)
         return measured_costs(
             self.learner, self.model(), self.settings, batches, validation, self.tokenizer, limit
         )
 
     def _validation(self, eval_interval: int) -> Validation:
         n_processes = self.machine.team.size
-        return Validation(
+        return self.lesson.validation(
             train=self.train,
             val=self.val,
             batch_size=-(-self.settings.batch_size // (self.settings.accumulate * n_processes)),
@@ -256,7 +254,9 @@ class Workbench:
         if self.machine.team.sharing:
             share_out(model, model.blocks, self.machine.device.type)
         objective = self.lesson.objective(self.machine)
-        learner = build_learner(model, self.config.optimizer, self.machine, objective)
+        learner = build_learner(
+            model, self.config.optimizer, self.machine, objective, self.lesson.count
+        )
         if checkpoint is None:
             return learner
         if checkpoint.tokenizer.sha256 != self.tokenizer.sha256:

@@ -20,13 +20,13 @@ from tiny import SETTINGS, Listener
 
 PROTECTIONS = (
     Protection(
-        file="run.py",
-        line='require_length(index.n_tokens("train"), config.model.block_size, "train")',
+        file="data/prepare.py",
+        line='require_length(index.n_tokens("train"), block_size, "train")',
         broken="pass",
         test="test_every_number_of_tokens_is_enough_or_said[16-40]",
     ),
     Protection(
-        file="run.py",
+        file="data/prepare.py",
         line='require_length(index.n_tokens("val"), 1, "val")',
         broken="pass",
         test="test_every_number_of_tokens_is_enough_or_said[40-1]",

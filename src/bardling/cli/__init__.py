@@ -34,6 +34,7 @@ VERBS = {
     "finetune": ("bardling.cli.finetune", "let a trained model learn another text, or adapters"),
     "chat": ("bardling.cli.chat", "talk with a model that has learned to answer"),
     "distill": ("bardling.cli.distill", "let a smaller model learn from a trained one"),
+    "align": ("bardling.cli.align", "let a trained model prefer one answer to another (DPO)"),
     "export": ("bardling.cli.export", "write a model for transformers and others, and check it"),
     "import": ("bardling.cli.importing", "take in a GPT-2, Llama or Qwen3 that others trained"),
     "unpickle": ("bardling.cli.unpickle", "take weights out of a .pt file of someone you trust"),
@@ -44,7 +45,7 @@ VERBS = {
     "doctor": ("bardling.cli.doctor", "show what this machine can do and what a run will use"),
 }
 
-LATER = ("align", "serve")
+LATER = ("serve",)
 """Verbs of the design that are still to be built."""
 
 

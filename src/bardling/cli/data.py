@@ -10,6 +10,7 @@ import tyro
 from bardling import storage
 from bardling.cli.curation import run_clean, run_split, run_stats
 from bardling.cli.options import File, choose, parse
+from bardling.cli.preferences import run_preferences
 from bardling.cli.show import run_show
 from bardling.cli.tokens import run_tokens
 from bardling.data.corpora import load_corpus
@@ -25,19 +26,21 @@ BEFORE, AFTER = 50, 30  # characters shown around the place where one stops bein
 USAGE = """\
 usage: bardling data stories [--documents N] [--seed N] [--split train|val] [--output FILE]
        bardling data parse FILE
+       bardling data preferences FILE.jsonl --pairs N [--seed N]
        bardling data stats CORPUS
        bardling data clean CORPUS [--output FILE]
        bardling data split CORPUS FOLDER
        bardling data tokens CORPUS FOLDER [--tokenizer bpe:8000] [--max-tokens N]
        bardling data show RUN --step N
 
-stories  makes stories by a grammar that knows how likely each one is
-parse    tells whether texts are such stories, and where and why one stops being one
-stats    counts a corpus, and suggests a context and a size of model
-clean    takes out what is no content, stubs and duplicates, and shows what
-split    parts a corpus for training and validation, and checks that they share no text
-tokens   turns a corpus of any size into a folder of tokens, once for many runs
-show     shows the text of one batch of a run, to see what made its loss jump
+stories      makes stories by a grammar that knows how likely each one is
+parse        tells whether texts are such stories, and where and why one stops being one
+preferences  makes pairs of endings, of which one breaks what its story began with
+stats        counts a corpus, and suggests a context and a size of model
+clean        takes out what is no content, stubs and duplicates, and shows what
+split        parts a corpus for training and validation, and checks that they share no text
+tokens       turns a corpus of any size into a folder of tokens, once for many runs
+show         shows the text of one batch of a run, to see what made its loss jump
 
 Each with --help tells all about it.
 """
@@ -71,6 +74,7 @@ def run(argv: Sequence[str]) -> int:
     verbs = {
         "stories": _stories,
         "parse": _parse,
+        "preferences": run_preferences,
         "stats": run_stats,
         "clean": run_clean,
         "split": run_split,

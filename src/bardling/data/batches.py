@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int32, Int64
 from torch import Tensor
 
 from bardling.data.config import Order
-from bardling.data.tokens import Tokens, places_of
+from bardling.data.tokens import Tokens, places_of, require_length
 from bardling.errors import CorpusError
 from bardling.machine.randomness import row_keys, stream
 
@@ -99,13 +99,7 @@ class Windows:
         if self.order == "documents":
             random = stream(self.seed, f"documents/{self.split}", step)
             return random.choice(self._beginnings, size=self.batch_size)
-        first = step * self.batch_size
-        epochs, places = np.divmod(np.arange(first, first + self.batch_size), self.n_windows)
-        if self.order == "shuffled":
-            for epoch in np.unique(epochs):  # a batch may cross from one epoch into the next
-                here = epochs == epoch
-                order = _epoch_order(self.seed, self.split, int(epoch), self.n_windows)
-                places[here] = order[places[here]]
+        places = in_turn(step, self.batch_size, self.n_windows, self.order, self.seed, self.split)
         return places * self.block_size
 
     def batch(self, step: int, rows: slice | range | None = None) -> Batch:
@@ -156,6 +150,22 @@ class Ahead:
             self._made = {key: batch for key, batch in self._made.items() if key[0] in steps}
             self._made.update({(later, rows): self._source(later, rows) for later in steps})
         return self._made.pop((step, rows))
+
+
+def in_turn(
+    step: int, batch_size: int, count: int, order: Order, seed: int, split: str
+) -> Int64[np.ndarray, " batch"]:
+    """Return which of `count` things a step sees where each comes once an epoch.
+
+    They come as they lie, or shuffled anew for every epoch.
+    """
+    first = step * batch_size
+    epochs, places = np.divmod(np.arange(first, first + batch_size), count)
+    if order == "shuffled":
+        for epoch in np.unique(epochs):  # a batch may cross from one epoch into the next
+            here = epochs == epoch
+            places[here] = _epoch_order(seed, split, int(epoch), count)[places[here]]
+    return places
 
 
 @lru_cache(maxsize=2)  # an epoch and the next, where a batch crosses; still a pure function
@@ -228,14 +238,3 @@ def evaluation_batches(
             targets=torch.from_numpy(targets),
             row_keys=torch.zeros(batch_size, dtype=torch.int32),  # evaluation drops nothing
         )
-
-
-def require_length(n_tokens: int, block_size: int, split: str) -> None:
-    """Raise CorpusError unless a split has one whole window and the token after it."""
-    if n_tokens > block_size:
-        return
-    cure = f"set --model.block-size to {n_tokens - 1} or less, or give" if n_tokens > 1 else "give"
-    raise CorpusError(
-        f"the {split} split has {n_tokens} tokens, and a block size of {block_size} needs "
-        f"{block_size + 1}: {cure} it more text"
-    )

@@ -13,14 +13,13 @@ import numpy as np
 
 from bardling.data.config import DataConfig, Split
 from bardling.data.prepare import Encoded
-from bardling.data.reading import json_lines
+from bardling.data.reading import is_plain, read_objects
 from bardling.data.split import text_hash
 from bardling.data.tokens import Ids
 from bardling.errors import BardlingError, CorpusError, UsageError
 from bardling.fields import show
 from bardling.storage import Json, exists
 from bardling.text.chat import ANSWERS, ChatFormat, ChatTokens, Message
-from bardling.text.lots import is_whole
 from bardling.text.special import with_special
 from bardling.text.tokenizer import END_TOKEN
 from bardling.text.tokenizer_file import load_tokenizer
@@ -62,7 +61,7 @@ def prepare_conversations(
     words, end = ChatTokens(chat, tokenizer), tokenizer.end_token
     found: dict[Split, list[Ids]] = {"train": [], "val": []}
     questions = dict[int, list[Ids]]()
-    for number, value in json_lines(file, note):
+    for number, value in read_objects(file, note):
         try:
             messages = read_conversation(value)
             ids = words.encode(messages, unknown=config.unknown)
@@ -91,7 +90,7 @@ def is_conversations(file: Path) -> bool:
     """Tell whether a file is .jsonl whose first line is a conversation, not a text."""
     if file.suffix != ".jsonl" or not exists(file):
         return False
-    _, value = next(iter(json_lines(file, lambda told: None)), (0, None))
+    _, value = next(iter(read_objects(file, lambda told: None)), (0, None))
     return isinstance(value, dict) and any({"messages", *pair} & value.keys() for pair in PAIRS)
 
 
@@ -101,7 +100,7 @@ def read_conversation(value: Json) -> list[Message]:
     if not messages or messages[-1].role != ANSWERS:
         raise CorpusError(f"a conversation ends with an answer, of the role '{ANSWERS}'")
     for message in messages:
-        if not is_whole(message.text):
+        if not is_plain(message.text):
             raise CorpusError("it holds half a surrogate pair, which is no text")
         if message.role == ANSWERS and not message.text.strip():
             raise CorpusError("an answer is empty, so there is nothing to learn")

@@ -29,7 +29,7 @@ from bardling.data.token_folder import (
     write_index,
     write_split,
 )
-from bardling.data.tokens import Ids, stretches, up_to
+from bardling.data.tokens import Ids, require_length, stretches, up_to
 from bardling.errors import TokenizerError, UsageError
 from bardling.machine.seat import seat
 from bardling.machine.threads import pick_threads
@@ -57,9 +57,19 @@ class Prepared(ABC):
     def pieces(self, split: Split) -> Iterator[Ids]:
         """Yield the ids of a split, piece by piece."""
 
-    @abstractmethod
     def put(self, folder: Path, *, shard_tokens: int = SHARD_TOKENS) -> Index:
         """Let `folder` have the tokens, in files of so many at most; return what it has."""
+        write = partial(write_split, folder, tokenizer=self.tokenizer, shard_tokens=shard_tokens)
+        shards = {split: write(split, self.pieces(split)) for split in SPLITS}
+        index = Index(tokenizer_sha256=self.tokenizer.sha256, shards=shards)
+        write_index(folder, index)
+        return index
+
+    def epoch_tokens(self, index: Index, block_size: int) -> int:
+        """Return the tokens of the steps that see each of its texts once; refuse too few."""
+        require_length(index.n_tokens("train"), block_size, "train")
+        require_length(index.n_tokens("val"), 1, "val")
+        return index.n_tokens("train")
 
     @abstractmethod
     def text(self, split: Split) -> str:

@@ -7,16 +7,18 @@ held is given as a `LongFile`, which is read as often as it is asked for.
 
 import codecs
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeGuard
 
 from bardling.data.unpacking import CHUNK_BYTES, COMPRESSIONS, open_plain
 from bardling.errors import CorpusError, StorageError
 from bardling.extras import optional
 from bardling.storage import DEFAULT_LIMIT, Json, atomic_file, open_file, parse_json_text
-from bardling.text.lots import Text, is_whole, whole
+from bardling.text.lots import Text, whole
 from bardling.text.tokenizer import END_TOKEN
 
 SUFFIXES = (".txt", ".md", ".jsonl", ".parquet")
@@ -29,6 +31,7 @@ Note = Callable[[str], None]
 
 _ROWS = 1024  # of a table, unpacked at once
 _LINE_BYTES = 2**28
+_HALVES = re.compile("[\ud800-\udfff]")  # of surrogate pairs, which no UTF-8 can hold
 _UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
     b"\xff\xfe\x00\x00": "UTF-32",
@@ -218,14 +221,8 @@ class _Oddities:
             note(f"{file}: line ends kept as they are, {self.n_crlf:,} CRLF and {alone:,} CR alone")
 
 
-def _objects(file: Path, note: Note, column: str) -> Iterator[str]:
-    """Yield the texts of a .jsonl file, line by line."""
-    for number, value in json_lines(file, note):
-        yield _text_of(file, number, value, column)
-
-
-def json_lines(file: Path, note: Note) -> Iterator[tuple[int, Json]]:
-    """Yield what stands in the lines of a .jsonl file that are not empty, with their numbers."""
+def read_objects(file: Path, note: Note) -> Iterator[tuple[int, Json]]:
+    """Yield what stands in the lines of a .jsonl file that are not blank, each with its number."""
     place = 0
     with open_plain(file) as plain:
         number = 0
@@ -240,6 +237,23 @@ def json_lines(file: Path, note: Note) -> Iterator[tuple[int, Json]]:
             place += len(line)
 
 
+def _objects(file: Path, note: Note, column: str) -> Iterator[str]:
+    """Yield the texts of a .jsonl file, line by line."""
+    for number, value in read_objects(file, note):
+        text = value.get(column) if isinstance(value, dict) else None
+        if not is_plain(text):
+            raise CorpusError(
+                f"{file} line {number:,} has no '{column}' that is text: "
+                f'an object like {{"{column}": "..."}} was expected'
+            )
+        yield text
+
+
+def is_plain(text: Json) -> TypeGuard[str]:
+    """Tell whether a value is text that UTF-8 can hold."""
+    return isinstance(text, str) and (text.isascii() or not _HALVES.search(text))
+
+
 def _decode_line(file: Path, line: bytes, place: int) -> str:
     try:
         return line.decode("utf-8")
@@ -249,22 +263,11 @@ def _decode_line(file: Path, line: bytes, place: int) -> str:
 
 
 def _parse_line(file: Path, number: int, line: str) -> Json:
-    """Return what stands in one line of a .jsonl file."""
+    """Return what one line of a .jsonl file holds."""
     try:
         return parse_json_text(line, "it")
     except StorageError as error:
         raise CorpusError(f"{file} line {number:,} cannot be read: {error}") from error
-
-
-def _text_of(file: Path, number: int, value: Json, column: str) -> str:
-    """Return the text that an object of a .jsonl file holds."""
-    text = value.get(column) if isinstance(value, dict) else None
-    if isinstance(text, str) and is_whole(text):
-        return text
-    raise CorpusError(
-        f"{file} line {number:,} has no '{column}' that is text: "
-        f'an object like {{"{column}": "..."}} was expected'
-    )
 
 
 def _rows(file: Path, column: str) -> Iterator[str]:

@@ -77,7 +77,7 @@ def _sides(corpus: Corpus, val_fraction: float) -> Sides:
     first = tuple(islice(iter(corpus.documents), 2))
     if len(first) == 1:
         return _by_position(first[0], val_fraction)
-    chosen = _chosen(corpus.documents, val_fraction)
+    chosen = hashes_held_out(corpus.documents, val_fraction)
     return _by_document(corpus.documents, lambda text: text_hash(text) in chosen)
 
 
@@ -108,7 +108,7 @@ def _by_document(documents: Iterable[Text], is_val: Callable[[Text], bool]) -> S
     return {"train": train, "val": val}
 
 
-def _chosen(documents: Iterable[Text], val_fraction: float) -> frozenset[int]:
+def hashes_held_out(documents: Iterable[Text], val_fraction: float) -> frozenset[int]:
     """Return the hashes of the texts to hold out: the lowest whose copies find room."""
     hashes: UInt64[np.ndarray, " documents"] = np.fromiter(
         map(text_hash, documents), dtype=np.uint64

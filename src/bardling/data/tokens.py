@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int64, Integer
 
+from bardling.errors import CorpusError
 from bardling.storage import PlacedFile
 
 Ids = Integer[np.ndarray, " _"]
@@ -122,3 +123,14 @@ def places_of(tokens: Tokens, number: int) -> Int64[np.ndarray, " places"]:
     none = np.zeros(0, dtype=np.int64)
     found = [start + np.flatnonzero(part == number) for start, part in stretches(tokens)]
     return np.concatenate([none, *found])
+
+
+def require_length(n_tokens: int, block_size: int, split: str) -> None:
+    """Raise CorpusError unless a split has one whole window and the token after it."""
+    if n_tokens > block_size:
+        return
+    cure = f"set --model.block-size to {n_tokens - 1} or less, or give" if n_tokens > 1 else "give"
+    raise CorpusError(
+        f"the {split} split has {n_tokens} tokens, and a block size of {block_size} needs "
+        f"{block_size + 1}: {cure} it more text"
+    )

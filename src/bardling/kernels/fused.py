@@ -161,6 +161,15 @@ class FusedGPT:
         """Return the output layer with its weights as they are now."""
         return self.output.copied(self.dtype)
 
+    def logits(
+        self, ids: Int64[Tensor, "batch time"], noise: Noise | Silence = SILENCE
+    ) -> Float[Tensor, "batch time vocab"]:
+        """Return what `GPT` does, all logits at once, for losses that the kernels do not know."""
+        output = self.model.output
+        hidden = self.hidden(ids, noise=noise).to(output.weight.dtype)
+        logits: Tensor = output(hidden.view(*ids.shape, -1))
+        return logits
+
 
 def _attending(heads: Heads, batch: int, drop: Drop) -> Inner:
     return Attending(batch, heads, drop)

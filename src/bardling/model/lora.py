@@ -9,6 +9,7 @@ that knows nothing of adapters.
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -107,6 +108,19 @@ def unwrap(model: GPT) -> GPT:
         if layer.hook is not None:
             layer.hook.remove()
     return model.requires_grad_(True)
+
+
+@contextmanager
+def without_adapters(model: GPT) -> Iterator[None]:
+    """Within, a wrapped model is the one that it was before its adapters learned."""
+    scales = [(layer, layer.scale) for _, _, layer in _adapted(model)]
+    for layer, _ in scales:
+        layer.scale = 0.0
+    try:
+        yield
+    finally:
+        for layer, scale in scales:
+            layer.scale = scale
 
 
 def count_adapters(model: GPT) -> int:

@@ -11,11 +11,11 @@ from bardling.data.corpora import is_corpus
 from bardling.fields import KIND, word_for
 from bardling.presets.distilled import distilled_config
 from bardling.presets.table import PRESETS, config_for
-from bardling.presets.tuned import tuned_config
+from bardling.presets.tuned import aligned_config, tuned_config
 from bardling.run_folder import RunFolder
 from bardling.storage import exists
 from bardling.training.config import seconds_of_budget
-from bardling.training.task import Instruction
+from bardling.training.task import Instruction, Preference
 
 PREFIXES = {"data": "", "training": "", "model": "model.", "optimizer": "optimizer.",
              "machine": "machine.", "adapter": "adapter.", "task": "task."}  # fmt: skip
@@ -29,7 +29,8 @@ def training_command(config: RunConfig) -> str:
     """Return the `bardling train` with the fewest options that makes a run by these settings.
 
     It begins with the corpus, or with the preset that is nearest; that of a run which began with
-    another one is a `bardling finetune`, that of one which had a teacher a `bardling distill`.
+    another one is a `bardling finetune` or a `bardling align`, that of one which had a teacher a
+    `bardling distill`.
     """
     corpus = config.data.corpus
     if config.teacher:
@@ -37,11 +38,13 @@ def training_command(config: RunConfig) -> str:
     if config.start:
         before = RunFolder(Path(config.start)).known_config() or config
         adapter = word_for(type(config.adapter))
-        base = tuned_config(before, config.start, corpus, adapter)
+        aligned = isinstance(config.task, Preference)
+        verb, settle = ("align", aligned_config) if aligned else ("finetune", tuned_config)
+        base = settle(before, config.start, corpus, adapter)
         if isinstance(config.task, Instruction):  # which its file tells
             base = replace(base, task=config.task, data=replace(base.data, order="documents"))
         chosen = ["--adapter", adapter] if adapter != "whole" else []
-        words = ["finetune", config.start, corpus, *chosen, *_changes(base, config)]
+        words = [verb, config.start, corpus, *chosen, *_changes(base, config)]
         return shlex.join(["bardling", *words])
     targets = [*([corpus] if _is_there(corpus) else []), *PRESETS]
     lines = [["bardling", "train", target, *_options(target, config)] for target in targets]

@@ -9,6 +9,8 @@ from bardling.training.optimizer_config import AdamW
 BUDGET = "300steps"
 WHOLE_LR, LORA_LR = 2e-4, 2e-3
 """Highest rates: adapters begin at nothing, and take ten times that of all weights."""
+ALIGNED_WHOLE_LR, ALIGNED_LORA_LR = 5e-5, 5e-4
+"""The same where answers are preferred: lower, since nothing but beta keeps a model near."""
 
 
 def tuned_config(before: RunConfig, start: str, corpus: str, adapter: str = "whole") -> RunConfig:
@@ -32,3 +34,19 @@ def tuned_config(before: RunConfig, start: str, corpus: str, adapter: str = "who
         first_total_steps=0,
     )
     return config.with_overrides(adapter=adapter, task="pretraining")
+
+
+def aligned_config(before: RunConfig, start: str, pairs: str, adapter: str = "whole") -> RunConfig:
+    """Return the settings that preferring answers begins with: those of fine-tuning, and fewer.
+
+    A batch has half as many pairs as the run had sequences, each pair comes once an epoch, and
+    nothing is dropped, so that the model begins as its reference.
+    """
+    rate = ALIGNED_LORA_LR if adapter == "lora" else ALIGNED_WHOLE_LR
+    return tuned_config(before, start, pairs, adapter).with_overrides(
+        task="preference",
+        order="shuffled",
+        batch_size=max(1, before.training.batch_size // 2),
+        dropout=0.0,
+        lr=rate,
+    )

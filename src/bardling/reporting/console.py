@@ -56,13 +56,33 @@ def bits(per_byte: float | None) -> str:
     return "" if per_byte is None else f"  {per_byte:.4f} bits per byte"
 
 
+def preferences(record: Mapping[str, Any]) -> str:
+    """Write what became of preferences; nothing of a run that learns none."""
+    if "val_accuracy" not in record:
+        return ""
+    return (
+        f"  margin {nats(record['val_margin'])}  right {record['val_accuracy']:.1%}, "
+        f"likelier {record['val_preferred']:.1%}"
+    )
+
+
+def _chance(facts: RunFacts) -> str:
+    """Say what a model's loss is where it knows nothing, or has learned nothing yet."""
+    if facts.n_pairs:
+        return f"the model that it begins with has a loss of ln 2 = {math.log(2):.4f} nats per pair"
+    return (
+        f"a model that knows nothing has a loss of ln {facts.vocab_size} = "
+        f"{math.log(facts.vocab_size):.4f} nats per token"
+    )
+
+
 class PlainConsole(Watcher):
     """One line for each thing that happens."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.facts: RunFacts | None = None
-        self.speed = 0.0
+        self.speed, self.step_tokens = 0.0, 0
 
     def note(self, text: str) -> None:
         """Say it, marked as something to notice."""
@@ -95,18 +115,17 @@ class PlainConsole(Watcher):
             f"  model  {count(facts.parameters)} parameters{share if facts.frozen else ''}; "
             f"weight decay on {facts.decayed:,}, not on {rest:,}"
         )
+        passes = f"{total / facts.train_tokens:.3g} times the training text"
+        if facts.n_pairs:
+            passes = f"padding included, {facts.passes:.3g} times the pairs"
         self._say(
-            f"  budget {facts.total_steps:,} steps of {facts.batch_tokens:,} tokens, "
-            f"{total / facts.train_tokens:.3g} times the training text"
+            f"  budget {facts.total_steps:,} steps of {facts.batch_tokens:,} tokens, {passes}"
         )
         if subset:
             self._say(f"  losses on {subset:,} tokens at a time, on the whole split at the end")
         if facts.start_step:
             self._say(f"  goes on from step {facts.start_step:,}")
-        self._say(
-            f"  chance a model that knows nothing has a loss of ln {facts.vocab_size} = "
-            f"{math.log(facts.vocab_size):.4f} nats per token"
-        )
+        self._say(f"  chance {_chance(facts)}")
         if facts.floor is not None:
             self._say(f"  floor  one that knows the language has {facts.floor:.4f}, and none less")
         elif facts.longest_document:
@@ -126,7 +145,7 @@ class PlainConsole(Watcher):
 
     def stepped(self, result: StepResult, tokens_per_second: float) -> None:
         """Keep the speed for the next line."""
-        self.speed = tokens_per_second
+        self.speed, self.step_tokens = tokens_per_second, result.tokens
 
     def validated(self, record: Mapping[str, Any], *, best: bool) -> None:
         """Say both losses, the speed and how long it will still take."""
@@ -146,14 +165,16 @@ class PlainConsole(Watcher):
     def finished(self, result: Mapping[str, Any], folder: str) -> None:
         """Say the losses over the whole split, and what to do next."""
         last, best = result["last"], result["best"]
+        n_pairs = self.facts.n_pairs if self.facts else 0
         why = "budget spent" if result["stopped"] == "budget" else "no progress any more"
         self._say(
             f"\n{why}: {count(result['tokens'])} tokens in {clock(result['seconds'])}; "
-            "loss on the whole validation split, nats per token:"
+            f"loss on the whole validation split, nats per {'pair' if n_pairs else 'token'}:"
         )
         floor = self.facts.floor if self.facts else None
         for name, one in (("best", best), ("last", last)):
             above = excess(one["val_loss"], floor) + bits(one.get("val_bits_per_byte"))
+            above += preferences(one)
             self._say(f"  {name}   {nats(one['val_loss'])}{above}  (step {one['step']})")
         self._say(f"  next   bardling generate {shlex.quote(folder)}\n")
 
@@ -161,10 +182,11 @@ class PlainConsole(Watcher):
     def _beside(record: Mapping[str, Any]) -> str:
         """Return what is said beside a loss: its floor, or else what can be compared elsewhere."""
         floor = record.get("val_floor")
-        return excess(record["val_loss"], floor) or bits(record.get("val_bits_per_byte"))
+        beside = excess(record["val_loss"], floor) or bits(record.get("val_bits_per_byte"))
+        return beside + preferences(record)
 
     def _seconds_per_step(self) -> float:
-        return self.facts.batch_tokens / self.speed if self.facts and self.speed else 0.0
+        return self.step_tokens / self.speed if self.speed else 0.0
 
     def _say(self, *parts: str | tuple[str, str]) -> None:
         """Print texts and (text, style) pairs as one line."""

@@ -35,8 +35,17 @@ class RunFacts:
     """Tokens of a validation during the run; None for the whole split."""
     longest_document: int = 0
     """Tokens of the longest validation document where the language is known, else 0."""
+    n_pairs: int = 0
+    """Pairs of answers to learn from, where that is the task."""
+    batch_pairs: int = 0
+    """Of them in one optimizer step."""
     floor: float | None = None
     """The least expected loss, in nats per token, where documents fit into the context."""
+
+    @property
+    def passes(self) -> float:
+        """How often each pair is learned from."""
+        return self.total_steps * self.batch_pairs / self.n_pairs
 
 
 class Watcher:

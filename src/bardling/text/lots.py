@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
-_HALVES = re.compile("[\ud800-\udfff]")  # of surrogate pairs
 _BORDER = re.compile(r"(?<=\S) (?=\S)|(?<=\S\n)(?=\S)")
 
 Part = tuple[str, bool]
@@ -82,8 +81,3 @@ def _cut_at(text: str, place: int, size: int) -> Iterator[str]:
             yield text[start:]
             return
         place = border.start()
-
-
-def is_whole(text: str) -> bool:
-    """Tell whether UTF-8 can hold a text: JSON may hold halves of surrogate pairs."""
-    return text.isascii() or not _HALVES.search(text)

@@ -23,6 +23,7 @@ from bardling.training.objective import Objective
 from bardling.training.optimizer_config import OptimizerConfig
 from bardling.training.optimizers import Optimizers, build_optimizer, trainable
 
+Count = Callable[[Batch], int]
 Loss = Callable[..., Any]
 """(inputs, targets, row keys) → summed loss; see `BatchLoss.forward`."""
 
@@ -60,11 +61,15 @@ class Learner:
     machine: Machine
     parameters: tuple[nn.Parameter, ...]
     """Those that are trained, found once: looking for them in it takes as long as a small layer."""
+    count: Count | None = None
+    """How many losses the objective adds up, where that is not one for each target."""
     late: bool = False
     """Whether figures of a step are read while the next one is on its way."""
 
     def backward(self, batch: Batch, n_targets: int, *, last: bool = True) -> Tensor:
         """Add the gradient of a batch's loss per target; return that loss, without gradient.
+
+        Where the learner counts its losses, `n_targets` is their number.
 
         With the `last` part of a batch, gradients are added up over the team.
         """
@@ -86,7 +91,11 @@ class Learner:
 
 
 def build_learner(
-    model: GPT, optimizer: OptimizerConfig, machine: Machine, objective: Objective
+    model: GPT,
+    optimizer: OptimizerConfig,
+    machine: Machine,
+    objective: Objective,
+    count: Count | None = None,
 ) -> Learner:
     """Return what trains `model`, which is on the machine already, from its first step."""
     optimizers = build_optimizer(model, optimizer, machine.team)
@@ -98,6 +107,7 @@ def build_learner(
         scale=scale,
         machine=machine,
         parameters=tuple(trainable(model).values()),
+        count=count,
         late=(
             machine.device.type == "cuda"
             and machine.team.size == 1  # sums over a team are waited for

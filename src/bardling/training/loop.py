@@ -114,13 +114,16 @@ def _accumulate(
 ) -> tuple[list[Tensor], int]:
     """Add up the gradients of a batch's parts; return their losses and the number of targets.
 
-    Each part's summed loss is divided by the targets of the whole batch, not of the part.
+    Each part's summed loss is divided by the targets of the whole batch, not of the part, or by
+    what else the learner counts.
     """
     team = learner.machine.team
     parts = [batches(step, r) for r in _parts(team.rows(config.batch_size), config.accumulate)]
     n_targets = team.total(sum(part.n_targets for part in parts))
-    last = len(parts) - 1
-    losses = [learner.backward(p, n_targets, last=i == last) for i, p in enumerate(parts)]
+    n_losses, last = n_targets, len(parts) - 1
+    if learner.count is not None:
+        n_losses = team.total(sum(map(learner.count, parts)))
+    losses = [learner.backward(p, n_losses, last=i == last) for i, p in enumerate(parts)]
     learner.unscale()
     return losses, n_targets
 

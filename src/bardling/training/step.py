@@ -12,7 +12,7 @@ class StepResult:
     step: int
     """Steps done, this one included."""
     loss: float
-    """Mean loss of the batch in nats per token, before the step."""
+    """Mean loss of the batch in nats per token, or per pair of answers, before the step."""
     grad_norm: float
     """Length of the whole gradient before clipping."""
     lr: float

@@ -5,6 +5,7 @@ The word for a task, in JSON, is the name of its type in lower case. What its lo
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bardling.errors import ConfigError
 from bardling.fields import check_fields
@@ -14,16 +15,22 @@ from bardling.fields import check_fields
 class Pretraining:
     """Foretell each token from those before it."""
 
+    sequences: ClassVar[int] = 1
+    """In a row of its batches."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Instruction:
     """Foretell the tokens of answers, from questions and what was answered so far."""
+
+    sequences: ClassVar[int] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
     """Foretell as a teacher does (Hinton, Vinyals and Dean 2015, section 2)."""
 
+    sequences: ClassVar[int] = 1
     temperature: float = 4.0
     """Both distributions are softened by it; the loss between them is multiplied by its square."""
     hard_weight: float = 0.5
@@ -41,6 +48,8 @@ class Distillation:
 class Preference:
     """Prefer one answer to another, near the model one began with (DPO; Rafailov et al. 2023)."""
 
+    sequences: ClassVar[int] = 2
+    """A row of its batches is a pair of answers, which nothing can tear apart."""
     beta: float = 0.1
     """How dear it is to leave the reference: small goes far."""
 
