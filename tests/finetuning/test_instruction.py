@@ -68,7 +68,7 @@ def test_it_learns_the_answers_and_ends_them(home, chatty):
 
 def test_only_answers_and_their_ends_are_foretold(chatty):
     bench = Workbench(RunFolder(chatty.folder.path, writes=False), lambda told: None, None)
-    batch = bench.windows.batch(0)
+    batch = bench.lesson.batches(0, range(8))
     end = chatty.tokenizer.special_tokens["<|endoftext|>"]
     expected = {*chatty.tokenizer.encode("=7"), end}
     counted = batch.targets[batch.targets != IGNORE].tolist()
