@@ -138,7 +138,7 @@ def _pairs(
     base: GPT, family: Family, weights: Mapping[str, Tensor]
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Return A and B of each layer of transformers' that is adapted, by its name."""
-    ours = [name.removesuffix(f".{B}") for name in weights if name.endswith(f".{B}")]
+    ours = [name.removesuffix(f".{B}") for name in sorted(weights) if name.endswith(f".{B}")]
     rows = restate_rows(base, {f"{n}.weight": weights[f"{n}.{B}"].float().cpu() for n in ours})
     places = their_names(family, base.config)
     parts: dict[str, list[tuple[int | None, str, Tensor]]] = {}
@@ -215,7 +215,7 @@ def _by_module(
 ) -> dict[str, dict[str, Tensor]]:
     """Return the tensors by layer of transformers' and by A or B; both must be there."""
     found: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):  # safetensors' order is another every time
         match = _TENSOR.fullmatch(name)
         if match is None or match[1] not in layers:
             raise CheckpointError(f"{show(name)} has no place beside a layer of this run's model")
