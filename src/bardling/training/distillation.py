@@ -3,9 +3,9 @@
     hard_weight * CE(text) + (1 - hard_weight) * T² * KL(teacher at T || student at T)
 
 summed over the targets that count (Hinton, Vinyals and Dean 2015, "Distilling the knowledge in a
-neural network", section 2). "At T" is softmax(logits / T). The gradient of the second part falls as
-1/T², so T² keeps its share what `hard_weight` says when T is changed. Nobody trains the teacher:
-its logits come without gradient and without dropout.
+neural network", section 2). "At T" is softmax(logits / T). The gradient of a KL at T falls as 1/T²,
+so that factor keeps the balance of both parts when T is changed. The teacher stays as it is: its
+logits come without gradient and without dropout.
 """
 
 from dataclasses import dataclass
