@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -13,6 +13,9 @@ from bardling.model.lora_config import adapter_parameters
 from bardling.model.size import count_parameters
 from bardling.reporting.screen import Screen, complain
 from bardling.run_folder import find_run, runs_folder
+
+if TYPE_CHECKING:
+    from bardling.trained import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,7 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _imported(arguments: ImportArguments) -> bardling.Run:
+def _imported(arguments: ImportArguments) -> "Run":
     """Import a model, or an adapter where there is a base for it."""
     if arguments.base is None:
         return bardling.import_model(
