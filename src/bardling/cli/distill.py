@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -12,6 +11,7 @@ import bardling
 from bardling.cli.options import Folder, Word, value_of
 from bardling.cli.settings import SettingsArguments, parse_settings
 from bardling.cli.train import leave_page
+from bardling.cli.tuning import run_named
 from bardling.config import RunConfig
 from bardling.errors import UsageError
 from bardling.machine.seat import seat
@@ -19,7 +19,6 @@ from bardling.presets.distilled import distilled_config
 from bardling.presets.table import config_for
 from bardling.reporting.console import open_console
 from bardling.reporting.screen import Screen
-from bardling.run_folder import find_run, runs_folder
 from bardling.training.task import Distillation
 
 USAGE = "bardling distill TEACHER [--student PRESET | --layers N] [options]"
@@ -74,7 +73,6 @@ def _base(teacher: str | None, words: Sequence[str]) -> RunConfig:
     n_layers = int(layers) if layers is not None and layers.isdecimal() else None
     if teacher is None:  # to be shown
         return distilled_config(config_for("demo"), "TEACHER", layers=n_layers, **given)
-    runs_dir = value_of("--runs-dir", words)
-    folder = find_run(teacher, runs_folder(None if runs_dir is None else Path(runs_dir)))
+    folder = run_named(teacher, words)
     path = str(folder.path.absolute())
     return distilled_config(folder.config(), path, layers=n_layers, **given)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bardling.data.config import DataConfig, Split
-from bardling.data.prepare import Encoded
+from bardling.data.prepare import Prepared
 from bardling.data.reading import is_plain, read_objects
 from bardling.data.split import text_hash
 from bardling.data.tokens import Ids
@@ -30,7 +30,7 @@ Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FromConversations(Encoded):
+class FromConversations(Prepared):
     """Conversations in tokens, each ended by the end token."""
 
     ids: dict[Split, list[Ids]]

@@ -81,20 +81,8 @@ class Prepared(ABC):
         return np.concatenate([none, *up_to(n_tokens, self.pieces(split))])
 
 
-class Encoded(Prepared):
-    """What becomes tokens as it is asked for."""
-
-    def put(self, folder: Path, *, shard_tokens: int = SHARD_TOKENS) -> Index:
-        """Write the ids of both splits."""
-        write = partial(write_split, folder, tokenizer=self.tokenizer, shard_tokens=shard_tokens)
-        shards = {split: write(split, self.pieces(split)) for split in SPLITS}
-        index = Index(tokenizer_sha256=self.tokenizer.sha256, shards=shards)
-        write_index(folder, index)
-        return index
-
-
 @dataclass(frozen=True, kw_only=True)
-class FromText(Encoded):
+class FromText(Prepared):
     """Documents that become tokens as they are asked for."""
 
     config: DataConfig
