@@ -3,9 +3,9 @@
     python benchmarks/adapter_gain.py [STEPS] > results/adapter-gain.txt
 
 A byte-level BPE model is trained on Tiny Shakespeare, then fine-tuned on WikiText-2 and on stories:
-all of its weights, and adapters of rank 8 on the projections of attention, at several rates each, for
-the same steps. The gain is what the validation loss falls; the best rate of each side is compared.
-What was forgotten of Shakespeare stands beside it.
+all of its weights, and adapters of rank 8 on the projections of attention, each at several rates
+for the same steps. The gain is what the validation loss falls; the best rate of each side is
+compared. What was forgotten of Shakespeare stands beside it.
 """
 
 import os
@@ -60,8 +60,11 @@ def main() -> None:
                     best[adapter] = max(best.get(adapter, 0.0), start - end)
                     seconds = run.folder.result()["seconds"]
                     forgot = f"{lost.before:.4f} to {lost.after:.4f}" if lost else "unknown"
-                    print(f"  {text:<11} {adapter:<6} lr {rate:<6g} {start:.4f} to {end:.4f}, "
-                          f"Shakespeare {forgot}, {seconds:.0f} s of steps", flush=True)  # fmt: skip
+                    print(
+                        f"  {text:<11} {adapter:<6} lr {rate:<6g} {start:.4f} to {end:.4f}, "
+                        f"Shakespeare {forgot}, {seconds:.0f} s of steps",
+                        flush=True,
+                    )
             share = best["lora"] / best["whole"]
             print(
                 f"{text}: adapters gain {best['lora']:.4f} nats of {best['whole']:.4f}: {share:.1%}"

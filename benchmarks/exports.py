@@ -1,9 +1,9 @@
-"""What exported files say, for models that were trained: three families, two tokenizers, tied and not.
+"""What exported files say, of trained models: three families, two tokenizers, tied and not.
 
     python benchmarks/exports.py [STEPS] > results/exports.txt
 
-Trains twelve small models of Tiny Shakespeare (200 steps each unless told otherwise), writes each in
-every format and quantisation, and prints what was found when the files were read back: by
+Trains twelve small models of Tiny Shakespeare (200 steps each unless told otherwise), writes each
+in every format and quantisation, and prints what was found when the files were read back: by
 transformers, by our own reader of GGUF, by llama.cpp where llama_cpp is installed, by onnxruntime.
 """
 
