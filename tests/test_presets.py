@@ -1,5 +1,7 @@
 """Presets: every one is legal, sized as its source says, and found by name."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,10 +13,12 @@ from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters
 from bardling.presets.lecture import FIRST_STEPS, climb
 from bardling.presets.table import PRESETS, config_for, find_preset
+from bardling.presets.tuned import tuned_config
 from bardling.text.bpe import BPETokenizer
 from bardling.training.config import steps_of_budget
 from bardling.training.plan import Plan
 from bardling.training.schedule import lr_fraction_of_step
+from bardling.training.task import Pretraining
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -160,3 +164,11 @@ def test_other_budgets_leave_a_preset_as_it_is(budget):
     assert config_for("demo", "10m").model.n_layer > config_for("demo", "60s").model.n_layer
     assert config_for("stories:50").data.corpus == "stories:50"
     assert config_for("stories:50").model == find_preset("demo").config.model
+
+
+def test_a_tuned_run_has_neither_the_teacher_nor_the_task_of_the_one_it_begins_with():
+    before = config_for("demo").with_overrides(task="distillation")
+    before = replace(before, teacher="runs/large", total_steps=9, eval_interval=3)
+    config = tuned_config(before, "runs/small", "stories")
+    assert (config.start, config.teacher, config.total_steps) == ("runs/small", "", 0)
+    assert isinstance(config.task, Pretraining)

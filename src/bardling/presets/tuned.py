@@ -28,6 +28,7 @@ def tuned_config(before: RunConfig, start: str, corpus: str, adapter: str = "who
         optimizer=AdamW(lr=LORA_LR if adapter == "lora" else WHOLE_LR, weight_decay=0.0),
         training=training,
         start=start,
+        teacher="",
         total_steps=0,
         eval_interval=0,
         replanned_at=0,
