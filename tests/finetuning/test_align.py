@@ -3,6 +3,7 @@
 import json
 import math
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -177,6 +178,10 @@ def test_bad_pairs_leave_nothing(home, tmp_path):
     bad.write_text('{"prompt": "a", "chosen": "b", "rejected": "b"}\n')
     with pytest.raises(CorpusError, match="the same answer twice"):
         align(home / "runs" / "base", bad, name="x", runs_dir=tmp_path / "runs", **STEPS)
+    assert not (tmp_path / "runs").exists()
+    run = RunFolder(tmp_path / "runs" / "new")
+    with pytest.raises(BardlingError, match="say which by start"):
+        start_run(replace(config_of(home), start=""), run, data_dir=None, watcher=Listener())
     assert not (tmp_path / "runs").exists()
     with pytest.raises(BardlingError, match="beta is 0"):
         aligned(home, "y", beta=0.0)

@@ -16,6 +16,7 @@ from bardling.data.conversations import is_conversations
 from bardling.errors import UsageError
 from bardling.fields import read_value
 from bardling.finetuning.forgetting import Forgetting, forgetting
+from bardling.machine.seat import seat
 from bardling.presets.tuned import tuned_config
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder, find_run, runs_folder
@@ -87,6 +88,8 @@ def finetune_by(
     tuned = train_config(
         config, name=name, runs_dir=runs_dir, data_dir=data_dir, watcher=watcher, began=began
     )
+    if not seat().speaks:  # one of a team measures, and writes
+        return tuned, None
     found = forgetting(load(config.start), tuned)
     if found is not None:
         result = dict(tuned.folder.result() or {})
