@@ -62,7 +62,7 @@ def read_prompt(text: str, tokenizer: Tokenizer, block_size: int) -> Prompt:
 class _Writer:
     """Turns the tokens of one sequence into text, up to the end token or a stop string."""
 
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str], ends: Sequence[int]) -> None:
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str], ends: Sequence[int] = ()) -> None:
         stops = [stop] if isinstance(stop, str) else stop  # a text is a sequence of characters
         self.tokenizer, self.stop = tokenizer, [s for s in stops if s]
         self.reserve = max(map(len, self.stop), default=1) - 1  # could be a stop's beginning
