@@ -88,10 +88,8 @@ def finetune_by(
     tuned = train_config(
         config, name=name, runs_dir=runs_dir, data_dir=data_dir, watcher=watcher, began=began
     )
-    if not seat().speaks:  # one of a team measures, and writes
-        return tuned, None
     found = forgetting(load(config.start), tuned)
-    if found is not None:
+    if found is not None and seat().speaks:  # all of a team have measured it; one writes
         result = dict(tuned.folder.result() or {})
         told = {"corpus": found.corpus, "before": found.before, "after": found.after}
         tuned.folder.write_result(result | {"forgetting": told})
