@@ -33,13 +33,13 @@ FAMILIES = {
 }  # fmt: skip
 
 
-def randomised(config: ModelConfig, seed: int = 6) -> GPT:
+def randomised(config: ModelConfig, seed: int = 6, *, std: float = 0.25) -> GPT:
     """Return a model whose every parameter is random, those of norms and biases too."""
     model = GPT(config)
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.normal_(std=0.25, generator=random)
+            parameter.normal_(std=std, generator=random)
             if "norm" in name and name.endswith("weight"):
                 parameter += 1.0
     return model
@@ -55,7 +55,7 @@ def run_of(model: GPT, tokenizer: Tokenizer, folder: Path) -> Run:
     return Run(
         folder=RunFolder(folder),
         step=7,
-        config=RunConfig(data=DataConfig(corpus="stories"), model=model.config),
+        config=RunConfig(data=DataConfig(corpus="stories"), model=model.config, total_steps=7),
         model=model,
         tokenizer=tokenizer,
     )

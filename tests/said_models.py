@@ -1,10 +1,10 @@
 """Small models of every family with random weights, and tokenizers for them."""
 
-import torch
+from functools import partial
 
+import families
 from bardling.model.config import ModelConfig
 from bardling.model.families import classic, modern
-from bardling.model.gpt import GPT
 from bardling.text.bpe import BPETokenizer
 from bardling.text.characters import CharacterTokenizer
 
@@ -27,17 +27,7 @@ def qwen3(**changes) -> ModelConfig:
 
 
 FAMILIES = {"gpt2": gpt2, "llama": llama, "qwen3": qwen3}
-
-
-def randomised(config: ModelConfig, std: float = 0.3) -> GPT:
-    """Return a model with a value that no default has in every weight and bias."""
-    model, random = GPT(config), torch.Generator().manual_seed(6)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.normal_(std=std, generator=random)
-            if name.endswith("weight") and parameter.dim() == 1:
-                parameter += 1.0  # norms
-    return model
+randomised = partial(families.randomised, std=0.3)
 
 
 def characters(*, end_token: bool = False) -> CharacterTokenizer:

@@ -18,7 +18,7 @@ from bardling.beginning import put_start, put_teacher
 from bardling.checkpoint import Checkpoint, load_checkpoint, load_newest
 from bardling.config import RunConfig, difference
 from bardling.data.prepare import Prepared
-from bardling.errors import BardlingError, ConfigError, TrainingDiverged
+from bardling.errors import BardlingError, ConfigError, TrainingDiverged, UsageError
 from bardling.machine.config import MachineConfig
 from bardling.machine.memory import physical_bytes
 from bardling.machine.team import ALONE, Team
@@ -94,14 +94,7 @@ def resume_run(
         return None if newest is None else newest.state.step
 
     with ExitStack() as held:
-        ended = team.first(run.result)
-        if ended is not None and ended["stopped"] == "diverged":
-            raise TrainingDiverged(
-                f"{run.name} diverged at step {ended['last']['step']}, and would again; begin "
-                "another with a lower --optimizer.lr or a longer --warmup-fraction"
-            )
-        if ended is not None:
-            watcher.note(f"{run.name} has ended already, at step {ended['last']['step']}")
+        if _has_ended(run, watcher, team):
             return
         step = team.first(mend)
         if step is not None and newest is None:  # another process has found it
@@ -110,6 +103,24 @@ def resume_run(
         trainer = Trainer(seen, watcher, newest, wishes=wishes, began=began, team=team)
         newest = None  # it would lie in memory as long as the run takes
         trainer.train()
+
+
+def _has_ended(run: RunFolder, watcher: Watcher, team: Team) -> bool:
+    """Return whether a run is at its end already, or refuse it as one that cannot go on."""
+    ended = team.first(run.result)
+    if ended is None and team.first(run.is_imported):
+        raise UsageError(
+            f"{run.name} was imported and has no text to go on with: "
+            f"bardling finetune {run.name} CORPUS"
+        )
+    if ended is not None and ended["stopped"] == "diverged":
+        raise TrainingDiverged(
+            f"{run.name} diverged at step {ended['last']['step']}, and would again; begin "
+            "another with a lower --optimizer.lr or a longer --warmup-fraction"
+        )
+    if ended is not None:
+        watcher.note(f"{run.name} has ended already, at step {ended['last']['step']}")
+    return ended is not None
 
 
 def require_rows(config: RunConfig, team: Team) -> int:

@@ -101,6 +101,11 @@ class RunFolder:
         """Tell whether there is anything of a run here: settings, or checkpoints that hold them."""
         return storage.exists(self.config_path) or storage.exists(self.checkpoints_path)
 
+    def is_imported(self) -> bool:
+        """Tell whether others trained its weights: it has some, and never had steps to take."""
+        config = self.known_config()
+        return config is not None and config.total_steps == 0 and bool(self.steps())
+
     def config(self) -> RunConfig:
         """Return the run's settings."""
         try:

@@ -149,9 +149,18 @@ class Run:
         """
         return self._measure(self.tokenizer.encode_array(text, unknown=unknown))
 
+    def kept_back(self) -> Tokens:
+        """Return the tokens of the run's validation split; one that was imported has none."""
+        if self.folder.is_imported():
+            raise UsageError(
+                f"{self.folder.name} was imported and has no text of its own: give one to measure "
+                "it on"
+            )
+        return open_split(self.folder.tokens_path, "val", self.tokenizer)
+
     def validation_loss(self) -> Evaluation:
         """Return the loss on the run's whole validation split."""
-        tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
+        tokens = self.kept_back()
         if isinstance(self.config.task, Preference):
             raise UsageError(
                 f"{self.folder.name} has learned preferences, which its log tells of; give a text "
@@ -164,7 +173,7 @@ class Run:
         """Return the validation loss as random batches tell it, with its standard error."""
         if counted_for(self.config, self.tokenizer) is not None:
             raise UsageError("random batches estimate the loss of runs that foretell every token")
-        tokens = open_split(self.folder.tokens_path, "val", self.tokenizer)
+        tokens = self.kept_back()
         known = known_documents(tokens, self.tokenizer) is not None
         end = self.tokenizer.end_token if known else None
         return estimate_loss(self.model, tokens, batches=batches, seed=seed, end_token=end)

@@ -13,7 +13,7 @@ import torch
 from bardling.config import RunConfig
 from bardling.errors import CheckpointError, ExportError, UsageError
 from bardling.evaluation.loss import evaluate
-from bardling.interchange import exporting, gguf_check, gguf_file
+from bardling.interchange import gguf_check, gguf_file
 from bardling.interchange.exporting import export
 from bardling.interchange.family import restate
 from bardling.interchange.gguf_check import check_gguf
@@ -508,7 +508,7 @@ def test_the_loss_is_that_of_an_evaluation():
 
 def test_losses_are_compared_on_what_was_kept_back(tmp_path, monkeypatch):
     tokens = np.array(CHARS.encode("a cab, a bad cab!\n" * 20, unknown="skip"))
-    monkeypatch.setattr(exporting, "open_split", lambda folder, split, tokenizer: tokens)
+    monkeypatch.setattr(Run, "kept_back", lambda run: tokens)
     run = run_of(randomised(llama(vocab_size=VOCAB)), tmp_path)
     (found,) = export(run, "gguf", out=tmp_path / "out")
     assert found.checks[0].loss_difference == 0.0

@@ -16,6 +16,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from bardling.cli import main
 from bardling.errors import BardlingError, CheckpointError, UsageError
 from bardling.interchange.importing import import_model
 from bardling.text.tokenizer_file import save_tokenizer
@@ -216,3 +217,24 @@ def test_a_class_that_is_not_read_is_named_as_transformers_names_it(tmp_path):
     (tmp_path / "config.json").write_text(BertConfig().to_json_string())
     with pytest.raises(CheckpointError, match="bert"):
         import_model(tmp_path, runs_dir=tmp_path / "runs")
+
+
+def test_an_imported_run_says_what_can_be_done_with_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made("qwen3", tmp_path / "theirs")
+    assert main(["import", "theirs", "--name", "mine"]) == 0
+    assert "a context of 32 tokens" in capsys.readouterr().out
+    assert main(["runs"]) == 0
+    said = capsys.readouterr().out
+    assert "imported" in said and "go on with" not in said
+    for words in (["train", "--resume", "mine"], ["evaluate", "mine"]):
+        assert main(words) == 2
+        assert "mine was imported and has no text" in capsys.readouterr().err
+    (tmp_path / "text.txt").write_text(TEXT)
+    assert main(["evaluate", "mine", "--text", "text.txt"]) == 0
+    assert main(["export", "mine"]) == 0
+    card = (tmp_path / "runs/mine/exports/huggingface/README.md").read_text()
+    assert "Trained by others: taken from `theirs`" in card
+    assert main(["finetune", "mine", "text.txt", "--budget", "3steps", "--name", "tuned",
+                 "--machine.compile", "off"]) == 0  # fmt: skip
+    assert load(tmp_path / "runs" / "tuned").step == 3

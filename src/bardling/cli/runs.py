@@ -66,4 +66,6 @@ def _row(run: RunFolder, word: str) -> tuple[tuple[str, ...], str]:
     )
     if result is not None:
         return (*row, "diverged" if result["stopped"] == "diverged" else "ended"), ""
+    if run.is_imported():
+        return (*row[:3], "", "", "imported"), ""
     return (*row, "unfinished"), f"go on with: bardling train --resume {shlex.quote(word)}"

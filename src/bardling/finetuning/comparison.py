@@ -7,7 +7,6 @@ from bardling.beginning import read_teacher
 from bardling.benchmarking.generation import writer
 from bardling.benchmarking.timing import Spread, by_turns
 from bardling.data.documents import known_documents
-from bardling.data.token_folder import open_split
 from bardling.evaluation.loss import evaluate
 from bardling.model.size import count_parameters
 from bardling.trained import EVALUATION_BATCH, Run
@@ -64,7 +63,7 @@ class Comparison:
 def compared(student: Run) -> Comparison:
     """Return a distilled run beside the teacher whose copy lies in its folder."""
     models = {"teacher": read_teacher(student.folder), "student": student.model}
-    tokens = open_split(student.folder.tokens_path, "val", student.tokenizer)
+    tokens = student.kept_back()
     documents = known_documents(tokens, student.tokenizer)
     found = {
         name: evaluate(

@@ -8,7 +8,6 @@ that it began with still has its text.
 from dataclasses import dataclass
 
 from bardling.data.documents import known_documents
-from bardling.data.token_folder import open_split
 from bardling.errors import BardlingError
 from bardling.evaluation.loss import evaluate
 from bardling.trained import EVALUATION_BATCH, Run
@@ -46,7 +45,7 @@ def forgetting(before: Run, after: Run, *, max_tokens: int = 200_000) -> Forgett
     None where that text is not at hand: an imported model comes without.
     """
     try:
-        tokens = open_split(before.folder.tokens_path, "val", before.tokenizer)
+        tokens = before.kept_back()
     except BardlingError:
         return None
     documents = known_documents(tokens, before.tokenizer)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bardling import storage
-from bardling.data.token_folder import open_split
 from bardling.data.tokens import Tokens
 from bardling.errors import BardlingError, ExportError, UsageError, nearest
 from bardling.extras import optional
@@ -109,8 +108,8 @@ def _gguf(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
 def _kept_back(run: Run) -> Tokens | None:
     """Return the validation tokens of a run; one that was imported has none."""
     try:
-        return open_split(run.folder.tokens_path, "val", run.tokenizer)
-    except BardlingError:
+        return run.kept_back()
+    except BardlingError:  # its corpus is gone, or it was imported without one
         return None
 
 

@@ -108,6 +108,8 @@ def _about(said: Restated) -> list[str]:
 
 
 def _made(config: RunConfig, step: int) -> list[str]:
+    if config.total_steps == 0:
+        return [f"Trained by others: taken from `{config.data.corpus}`, and exported as it was."]
     how = f"Fine-tuned from `{config.start}`" if config.start else "Trained from scratch"
     return [
         f"{how} by [bardling](https://pypi.org/project/bardling/) on "
