@@ -131,7 +131,7 @@ def test_rows_that_the_cache_has_not_are_refused():
     model = model_of("modern")
     cache = KVCache(model.config, 1, like=model.embedding.weight)
     decoder = open_decoder(model)
-    with pytest.raises(GenerationError, match="it takes as many rows of int64"):
+    with pytest.raises(GenerationError, match="2 rows came for a cache of 1"):
         decoder.step(torch.zeros(2, 1, dtype=torch.int64), cache)
     with pytest.raises(GenerationError, match="33 tokens at once; it reads 32"):
         decoder.step(torch.zeros(1, 33, dtype=torch.int64), cache)
@@ -194,3 +194,56 @@ def test_where_it_cannot_be_used_torch_decodes(monkeypatch):
                 model, torch.tensor([[1]]), Greedy(), max_new_tokens=3, seeds=[0], weights="int8"
             )
         )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("form", ["fp32", "bf16", "int8"])
+@pytest.mark.parametrize("name", ["classic", "modern"])
+def test_slots_are_read_alike_alone_and_in_company(name, form):
+    """Each from its own position: to the last bit the same, however many are read beside."""
+    model = model_of(name)
+    decoder = open_decoder(model, form)
+    random = torch.Generator().manual_seed(3)
+    lengths = [3, 9, 1, 14, 5, 20, 2, 7, 11, 4, 6, 8, 13, 10, 12, 16, 15, 18]
+    texts = [torch.randint(0, 37, (n,), generator=random) for n in lengths]
+
+    def place():
+        return KVCache(model.config, len(texts), like=model.embedding.weight)
+
+    alone, together = [], place()
+    for slot, ids in enumerate(texts):  # one by one, each in a cache of its own
+        cache = place()
+        for at, token in enumerate(ids):
+            logits = decoder.read_slots(token.view(1, 1), cache, *ints([slot], [at]))
+        alone.append(logits[0, -1])
+        decoder.read_slots(ids[None, :-1], together, *ints([slot], [0])) if len(ids) > 1 else None
+    order = [7, 2, 0, 17, 5, 11, 3, 16, 1, 4, 6, 8, 9, 10, 12, 13, 14, 15]
+    last = torch.stack([texts[slot][-1:] for slot in order])
+    starts = [lengths[slot] - 1 for slot in order]
+    found = decoder.read_slots(last, together, *ints(order, starts))
+    for row, slot in enumerate(order):
+        assert torch.equal(found[row, -1], alone[slot])
+
+
+def ints(*lists):
+    return [torch.tensor(one) for one in lists]
+
+
+@torch.no_grad()
+def test_slots_are_read_as_the_model_reads():
+    model = model_of("modern")
+    cache = KVCache(model.config, 3, like=model.embedding.weight)
+    ids = torch.randint(0, 37, (2, 6), generator=GENERATOR)
+    decoder = open_decoder(model)
+    first = decoder.read_slots(ids[:, :4], cache, *ints([2, 0], [0, 0]), everywhere=True)
+    rest = decoder.read_slots(ids[:, 4:], cache, *ints([2, 0], [4, 4]), everywhere=True)
+    assert cache.length == 0
+    torch.testing.assert_close(torch.cat((first, rest), 1), model(ids), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize(("slot", "start"), [(3, 0), (-1, 0), (0, -1), (0, 24)])
+def test_a_slot_that_is_not_there_is_refused(slot, start):
+    model = model_of("modern")
+    cache = KVCache(model.config, 3, like=model.embedding.weight)
+    with pytest.raises(GenerationError, match="the cache"):
+        open_decoder(model).read_slots(torch.tensor([[1]]), cache, *ints([slot], [start]))

@@ -50,8 +50,8 @@ PROTECTIONS = (
     ),
     Protection(
         file="kernels/decoder.py",
-        line="step = _Step(*places, batch, span, cache.length, everywhere)",
-        broken="step = _Step(*places, batch, span, max(0, cache.length - 1), everywhere)",
+        line="self._run(_Step(position=cache.length, all=everywhere), tokens, cache)",
+        broken="self._run(_Step(position=max(0, cache.length - 1), all=everywhere), tokens, cache)",
         test="test_tokens_and_logits_are_those_of_reading_anew[modern-12]",
     ),
 )

@@ -65,11 +65,14 @@ static void turn(const Model& m, float* x, int64_t position) {
 struct Step {  // `span` tokens of each of `count` sequences, from `position` on
     const int64_t* tokens;
     float* logits;  // of the last token of each, or of all
-    int64_t count, span, position, all;
+    const int64_t *slots, *starts;  // which of the cache's sequences, and a position for each
+    int64_t count, span, position, all, alike;
 
     int64_t rows() const { return count * span; }
-    int64_t sequence(int64_t row) const { return row / span; }
-    int64_t place(int64_t row) const { return position + row % span; }
+    int64_t sequence(int64_t row) const { return slots ? slots[row / span] : row / span; }
+    int64_t place(int64_t row) const {
+        return (starts ? starts[row / span] : position) + row % span;
+    }
 };
 
 // N vectors of channels of the values up to a position, mixed.
@@ -130,13 +133,11 @@ static inline float bend(int64_t kind, float x) {
     return x * sigmoid(1.702f * x);
 }
 
-// This thread's share of what lies between the products of the feed-forward layer. The kind is a
-// constant in each loop, so that the loop is vectors.
-static void bend_all(const Model& m, int64_t n) {
+// This thread's share of what lies between the products of the feed-forward layer, for one row. The
+// kind is a constant in each loop, so that the loop is vectors.
+static void bend_row(const Model& m, float* __restrict x, const float* __restrict gate, int64_t n) {
     const int64_t t = omp_get_thread_num(), threads = omp_get_num_threads();
     const int64_t first = n * t / threads, last = n * (t + 1) / threads;
-    float* __restrict x = m.inner;
-    const float* __restrict gate = m.gates;
     if (m.bend == SWIGLU)
         WIDE for (int64_t i = first; i < last; i++) x[i] *= gate[i] * sigmoid(gate[i]);
     if (m.bend == RELU) WIDE for (int64_t i = first; i < last; i++) x[i] = bend(RELU, x[i]);
@@ -149,7 +150,7 @@ static void bend_all(const Model& m, int64_t n) {
 
 static void attention(const Model& m, const Layer& l, const Step& step) {
     const int64_t rows = step.rows();
-    const Input normed = prepare(m.turned, m.normed, l.query, rows);
+    const Input normed = prepare(m.turned, m.normed, l.query, rows, step.alike);
     times(l.query, normed, m.query);
     times(l.key, normed, m.new_keys);
     times(l.value, normed, m.new_values);
@@ -157,18 +158,19 @@ static void attention(const Model& m, const Layer& l, const Step& step) {
     EACH(i, rows * m.kv_heads) remember(m, l, step, i / m.kv_heads, i % m.kv_heads);
     float* scores = m.scores + omp_get_thread_num() * rounded_up(m.block, LANES);
     EACH(i, rows * m.heads) attend(m, l, step, i / m.heads, i % m.heads, scores);
-    times(l.output, prepare(m.turned, m.mixed, l.output, rows), m.change);
+    times(l.output, prepare(m.turned, m.mixed, l.output, rows, step.alike), m.change);
     MEET;
 }
 
-static void feed_forward(const Model& m, const Layer& l, int64_t rows) {
-    const Input normed = prepare(m.turned, m.normed, l.up, rows);
+static void feed_forward(const Model& m, const Layer& l, const Step& step) {
+    const int64_t rows = step.rows(), n = l.up.rows;
+    const Input normed = prepare(m.turned, m.normed, l.up, rows, step.alike);
     times(l.up, normed, m.inner);
     if (m.bend == SWIGLU) times(l.gate, normed, m.gates);
     MEET;
-    bend_all(m, rows * l.up.rows);
+    for (int64_t r = 0; r < rows; r++) bend_row(m, m.inner + r * n, m.gates + r * n, n);
     MEET;
-    times(l.down, prepare(m.turned, m.inner, l.down, rows), m.change);
+    times(l.down, prepare(m.turned, m.inner, l.down, rows, step.alike), m.change);
     MEET;
 }
 
@@ -199,17 +201,18 @@ extern "C" void decode_step(const Model* model, const Step* step, int threads) {
             const Layer& l = m.layers[i];
             attention(m, l, *step);
             add_norm(m, l.before_feedforward, rows);
-            feed_forward(m, l, rows);
+            feed_forward(m, l, *step);
             add_norm(m, i + 1 < m.n_layer ? m.layers[i + 1].before_attention : m.final_norm, rows);
         }
-        if (step->all) {
-            times(m.output, prepare(m.turned, m.normed, m.output, rows), step->logits);
-        } else {
+        const float* read = m.normed;
+        if (!step->all) {
+            read = m.change;
             EACH(s, step->count) {
                 const float* last = m.normed + ((s + 1) * step->span - 1) * m.width;
                 std::copy(last, last + m.width, m.change + s * m.width);
             }
-            times(m.output, prepare(m.turned, m.change, m.output, step->count), step->logits);
         }
+        const int64_t told = step->all ? rows : step->count;
+        times(m.output, prepare(m.turned, read, m.output, told, step->alike), step->logits);
     }
 }

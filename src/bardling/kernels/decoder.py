@@ -75,8 +75,8 @@ class _Model(ctypes.Structure):
 
 class _Step(ctypes.Structure):
     _fields_ = [
-        *_fields(ctypes.c_void_p, "tokens", "logits"),
-        *_fields(ctypes.c_int64, "count", "span", "position", "all"),
+        *_fields(ctypes.c_void_p, "tokens", "logits", "slots", "starts"),
+        *_fields(ctypes.c_int64, "count", "span", "position", "all", "alike"),
     ]
 
 
@@ -108,29 +108,62 @@ class Decoder:
         """Read a few tokens of each sequence into the cache; return the logits after each."""
         return self._read(tokens, cache, everywhere=True).view(*tokens.shape, -1)
 
+    def read_slots(
+        self,
+        tokens: Int64[Tensor, "count time"],
+        cache: KVCache,
+        slots: Int64[Tensor, " count"],
+        starts: Int64[Tensor, " count"],
+        *,
+        everywhere: bool = False,
+    ) -> Float[Tensor, "count told vocab"]:
+        """Read a few tokens of some of a cache's sequences, each from a position of its own.
+
+        The logits are those after the last token of each, or after every one. What a sequence gets
+        is the same to the last bit whichever others are read beside it, and in however many goes it
+        is read. The caller keeps the lengths; `cache.length` stays.
+        """
+        self._check(tokens)
+        last = int(starts.max()) + tokens.shape[1]
+        if not 0 <= int(slots.min()) <= int(slots.max()) < len(cache.layers[0].keys):
+            raise GenerationError(f"the cache has {len(cache.layers[0].keys)} sequences")
+        if int(starts.min()) < 0 or last > cache.room:
+            raise GenerationError(f"the cache is full: it holds {cache.room} tokens")
+        places = slots.contiguous(), starts.contiguous()
+        slots_at, starts_at = (place.data_ptr() for place in places)
+        step = _Step(slots=slots_at, starts=starts_at, all=everywhere, alike=True)
+        return self._run(step, tokens, cache).view(len(tokens), -1, self.config.vocab_size)
+
     def _read(self, tokens: Tensor, cache: KVCache, *, everywhere: bool) -> Tensor:
+        """Read tokens of every sequence of a cache, all from where it ends."""
+        self._check(tokens)
+        rows = len(cache.layers[0].keys)
+        if len(tokens) != rows:
+            raise GenerationError(f"{len(tokens)} rows came for a cache of {rows}")
+        if cache.length + tokens.shape[1] > cache.room:
+            raise GenerationError(f"the cache is full: it holds {cache.room} tokens")
+        logits = self._run(_Step(position=cache.length, all=everywhere), tokens, cache)
+        cache.advance(tokens.shape[1])
+        return logits
+
+    def _run(self, step: _Step, tokens: Tensor, cache: KVCache) -> Tensor:
+        """Call C++ with what a step leaves open."""
         batch, span = tokens.shape
-        self._check(tokens, cache)
         if self._keys is not cache.layers[0].keys:
             self._enter(cache)
         if batch * span > self._rows or torch.get_num_threads() > self._threads:
             self._make_room(max(batch * span, self._rows))
-        rows = batch * span if everywhere else batch
-        logits = torch.empty(rows, self.config.vocab_size, **PLAIN)
+        logits = torch.empty(batch * span if step.all else batch, self.config.vocab_size, **PLAIN)
         tokens = tokens.contiguous()
-        places = tokens.data_ptr(), logits.data_ptr()
-        step = _Step(*places, batch, span, cache.length, everywhere)
+        step.tokens, step.logits = tokens.data_ptr(), logits.data_ptr()
+        step.count, step.span = batch, span
         self.lib.call("decode_step", self._model, step)
-        cache.advance(span)
         return logits
 
-    def _check(self, tokens: Tensor, cache: KVCache) -> None:
-        """Refuse what would read or write past the end of something."""
-        if len(tokens) != len(cache.layers[0].keys) or tokens.dtype != torch.int64:
-            raise GenerationError(
-                f"{len(tokens)} rows of {tokens.dtype} came for a cache of "
-                f"{len(cache.layers[0].keys)}; it takes as many rows of int64"
-            )
+    def _check(self, tokens: Tensor) -> None:
+        """Refuse what would read past the end of something."""
+        if tokens.dtype != torch.int64:
+            raise GenerationError(f"tokens came as {tokens.dtype}; they are read as int64")
         least, largest = tokens.aminmax()
         if least < 0 or largest >= self.config.vocab_size:
             raise GenerationError(
@@ -139,8 +172,6 @@ class Decoder:
             )
         if tokens.shape[1] > MOST_AT_ONCE:
             raise GenerationError(f"{tokens.shape[1]} tokens at once; it reads {MOST_AT_ONCE}")
-        if cache.length + tokens.shape[1] > cache.room:
-            raise GenerationError(f"the cache is full: it holds {cache.room} tokens")
 
     def _enter(self, cache: KVCache) -> None:
         """Read and write another cache from now on."""

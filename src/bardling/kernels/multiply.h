@@ -136,15 +136,17 @@ static void times_turned(const Matrix& m, const Lanes* turned, float* y, int64_t
 }
 
 // What products are taken of: one row of numbers for each sequence and, where they are many and W
-// is stored as floats, the same turned.
+// is stored as floats, the same turned. Those ways add up in orders of their own; `alike` takes one
+// in which a sequence's sums are the same whatever its neighbours and their number.
 struct Input {
     const float* x;
     const Lanes* turned;
     int64_t count;
+    bool alike;
 };
 
-static Input prepare(Lanes* room, const float* x, const Matrix& m, int64_t count) {
-    if (count < MANY || m.form != FLOAT) return {x, nullptr, count};
+static Input prepare(Lanes* room, const float* x, const Matrix& m, int64_t count, bool alike) {
+    if (count < MANY || m.form != FLOAT || alike) return {x, nullptr, count, alike};
     const int64_t groups = (count + LANES - 1) / LANES, columns = m.columns;
     EACH(place, groups * columns) {
         const int64_t first = place / columns * LANES, k = place % columns;
@@ -152,12 +154,12 @@ static Input prepare(Lanes* room, const float* x, const Matrix& m, int64_t count
         for (int64_t i = 0; i < LANES; i++)
             into[i] = first + i < count ? x[(first + i) * columns + k] : 0.0f;
     }
-    return {x, room, count};
+    return {x, room, count, alike};
 }
 
 template <class W>
 static void share(const Matrix& m, const Input& in, float* y, int64_t first, int64_t last) {
-    if (in.count == 1)
+    if (in.count == 1 && !in.alike)
         times_one<W>(m, in.x, y, first, last);
     else
         times_some<W>(m, in.x, y, in.count, first, last);
