@@ -15,6 +15,7 @@ from bardling.data.token_folder import SPLITS, open_split
 from bardling.data.tokens import Tokens
 from bardling.errors import UsageError
 from bardling.evaluation.estimate import Estimate, estimate_loss
+from bardling.evaluation.harness import Figure, measure
 from bardling.evaluation.loss import Evaluation, evaluate
 from bardling.evaluation.standing import told
 from bardling.evaluation.writing import Writing, measure_writing, read_again
@@ -199,6 +200,12 @@ class Run:
             stories = sum(one.reason is None for one in told(texts)) / len(texts)
         training = read_again(splits[0], self.tokenizer)
         return measure_writing(texts, training, stories=stories)
+
+    def harness(
+        self, tasks: Sequence[str], *, limit: int | None = None, shots: int | None = None
+    ) -> list[Figure]:
+        """Return what lm-evaluation-harness finds; see `bardling.evaluation.harness.measure`."""
+        return measure(self.model, self.tokenizer, tasks, limit=limit, shots=shots)
 
     def _measure(
         self,

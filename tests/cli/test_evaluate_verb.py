@@ -5,6 +5,9 @@ import math
 
 import pytest
 
+import bardling.trained as trained_module
+from bardling.evaluation.harness import Figure
+
 
 @pytest.fixture(autouse=True)
 def _where_runs_are(monkeypatch, cli, trained):
@@ -66,3 +69,25 @@ def test_texts_that_cannot_be_measured(cli, tmp_path, data, said):
     assert done.code == 1 and done.out == ""
     assert done.err.startswith("bardling: ") and done.err.count("\n") == 1
     assert said in done.err
+
+
+def test_tasks_of_the_harness_are_told(trained, cli, monkeypatch):
+    """A line for each figure, or one object; the library itself is asked in tests/evaluation."""
+    asked = []
+
+    def told(model, tokenizer, tasks, **numbers):
+        asked.append((tasks, numbers))
+        return [
+            Figure(task="one", metric="acc", value=0.25, error=0.1, examples=8),
+            Figure(task="two", metric="word_perplexity", value=30.5, error=None, examples=3),
+        ]
+
+    monkeypatch.setattr(trained_module, "measure", told)
+    found = cli("evaluate", trained.folder.path, "--harness", "one,two", "--limit", 8)
+    assert asked == [(["one", "two"], {"limit": 8, "shots": None})]
+    assert "one  acc  0.2500 +- 0.1000  (8 examples)" in found.out
+    assert "two  word_perplexity  30.5000  (3 examples)" in found.out
+    found = cli("evaluate", trained.folder.path, "--harness", "one,two", "--json")
+    assert json.loads(found.out)["figures"][0] == {
+        "task": "one", "metric": "acc", "value": 0.25, "error": 0.1, "examples": 8
+    }  # fmt: skip

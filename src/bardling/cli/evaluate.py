@@ -1,4 +1,4 @@
-"""`bardling evaluate RUN`: loss and perplexity on the validation split, or on any text."""
+"""`bardling evaluate RUN`: loss and perplexity on a text, or what a benchmark's tasks say."""
 
 import math
 from collections.abc import Sequence
@@ -34,6 +34,12 @@ class EvaluateArguments:
     """Let it write so many texts, and measure words, repetition and copying."""
     batches: int = 0
     """Estimate the validation loss from so many random batches too, with its standard error."""
+    harness: str | None = None
+    """Tasks of lm-evaluation-harness instead, by name or .yaml file, with commas between them."""
+    limit: int | None = None
+    """Of each task, so many examples only."""
+    shots: int | None = None
+    """Put so many solved examples before each; else as many as the task wants."""
     json: bool = False
     """Print one JSON object instead of a sentence."""
     runs_dir: Folder = None
@@ -45,6 +51,8 @@ def run(argv: Sequence[str]) -> int:
     arguments = parse(EvaluateArguments, argv, prog="bardling evaluate")
     folder = find_run(arguments.run, runs_folder(arguments.runs_dir))
     loaded = bardling.load(folder.path, arguments.checkpoint, note=complain)
+    if arguments.harness is not None:
+        return _by_tasks(loaded, arguments)
     if arguments.text is None:
         result, what = loaded.validation_loss(), "the whole validation split"
     else:
@@ -84,6 +92,28 @@ def run(argv: Sequence[str]) -> int:
         )
     if writing is not None:
         show_text(_about(writing))
+    return 0
+
+
+def _by_tasks(loaded: "bardling.Run", arguments: EvaluateArguments) -> int:
+    """Let the library ask the model, and say what it found."""
+    tasks = [task for task in (arguments.harness or "").split(",") if task]
+    found = loaded.harness(tasks, limit=arguments.limit, shots=arguments.shots)
+    if arguments.json:
+        values = {
+            "run": loaded.folder.name,
+            "step": loaded.step,
+            "figures": [asdict(figure) for figure in found],
+        }
+        show_text(storage.json_bytes(values).decode())
+        return 0
+    show_text(f"{loaded.folder.name}, step {loaded.step}, by lm-evaluation-harness:\n")
+    for figure in found:
+        error = "" if figure.error is None else f" +- {figure.error:.4f}"
+        show_text(
+            f"  {figure.task}  {figure.metric}  {figure.value:.4f}{error}  "
+            f"({figure.examples:,} examples)\n"
+        )
     return 0
 
 
