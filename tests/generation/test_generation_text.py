@@ -310,7 +310,7 @@ def test_an_impossible_order_is_refused(max_new_tokens, num_samples):
 def test_no_half_a_character_is_ever_shown(text):
     """Tokens of single bytes: a character is written when its last byte has come."""
     tokenizer = BYTES_ALONE
-    writer = text_module._Writer(tokenizer, ())
+    writer = text_module.Writer(tokenizer, ())
     shown = [writer.take(token) for token in tokenizer.encode(text)]
     assert [piece for piece in shown if piece] == list(text) and writer.close() == ""
 
@@ -318,8 +318,8 @@ def test_no_half_a_character_is_ever_shown(text):
 def test_bytes_that_never_become_a_character_are_shown_in_the_end():
     tokenizer = BYTES_ALONE
     first = tokenizer.encode("😀")[0]
-    writer = text_module._Writer(tokenizer, ())
+    writer = text_module.Writer(tokenizer, ())
     assert writer.take(first) == "" and writer.close() == "\ufffd"
-    writer = text_module._Writer(tokenizer, ())
+    writer = text_module.Writer(tokenizer, ())
     shown = "".join(writer.take(token) for token in [first] * 4 + tokenizer.encode("a"))
     assert shown == "\ufffd" * 4 + "a"

@@ -59,7 +59,7 @@ def read_prompt(text: str, tokenizer: Tokenizer, block_size: int) -> Prompt:
     return Prompt(ids=ids, text=tokenizer.decode(ids), warnings=tuple(warnings))
 
 
-class _Writer:
+class Writer:
     """Turns the tokens of one sequence into text, up to the end token or a stop string."""
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str], ends: Sequence[int] = ()) -> None:
@@ -136,7 +136,7 @@ def stream_texts(
         rows = rows[:num_samples]
         yield from _write_whole(rows, tokenizer, stop, prompt.ends)
         return
-    writers = [_Writer(tokenizer, stop, prompt.ends) for _ in range(num_samples)]
+    writers = [Writer(tokenizer, stop, prompt.ends) for _ in range(num_samples)]
     ids, seeds = torch.tensor([prompt.ids] * num_samples), range(seed, seed + num_samples)
     ahead = open_decoder(model, weights) if n_draft and num_samples == 1 else None
     if ahead is None:
@@ -193,7 +193,7 @@ def _write_whole(
     rows: Sequence[Sequence[int]], tokenizer: Tokenizer, stop: Sequence[str], ends: Sequence[int]
 ) -> Iterator[tuple[int, str]]:
     for sample, row in enumerate(rows):
-        writer = _Writer(tokenizer, stop, ends)
+        writer = Writer(tokenizer, stop, ends)
         pieces = [writer.take(token) for token in row if not writer.done]
         yield sample, "".join(pieces) + ("" if writer.done else writer.close())
 
