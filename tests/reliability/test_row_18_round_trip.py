@@ -16,7 +16,7 @@ from promises import Protection
 from bardling.data.encoding import encode_stream
 from bardling.data.stories.corpus import stories
 from bardling.errors import TokenizerError
-from bardling.generation.text import _Writer
+from bardling.generation.text import Writer
 from bardling.text.bpe import BPETokenizer
 from bardling.text.characters import CharacterTokenizer
 from bardling.text.pretokenize import PATTERNS
@@ -94,7 +94,7 @@ def saved(kind: str) -> BPETokenizer:
 
 def streamed(tokenizer: Tokenizer, ids: list[int]) -> str:
     """Return what comes out piece by piece, as it does while a model writes."""
-    writer = _Writer(tokenizer, ())
+    writer = Writer(tokenizer, ())
     return "".join([*map(writer.take, ids), writer.close()])
 
 
@@ -196,7 +196,7 @@ def test_characters_that_share_their_bytes_among_tokens_are_streamed_whole(size)
     tokenizer = BPETokenizer.train([text], vocab_size=size)
     ids = tokenizer.encode(text)
     assert streamed(tokenizer, ids) == text
-    writer = _Writer(tokenizer, ())
+    writer = Writer(tokenizer, ())
     for number in ids:
         writer.take(number)
         assert len(writer.ids) <= 3  # or each token would cost more than the one before

@@ -10,15 +10,12 @@ import tyro
 import bardling
 from bardling.cli.options import Folder, Word, value_of
 from bardling.cli.settings import SettingsArguments, parse_settings
-from bardling.cli.train import leave_page
-from bardling.cli.tuning import run_named
+from bardling.cli.tuning import leave, run_named
 from bardling.config import RunConfig
 from bardling.errors import UsageError
-from bardling.machine.seat import seat
 from bardling.presets.distilled import distilled_config
 from bardling.presets.table import config_for
 from bardling.reporting.console import open_console
-from bardling.reporting.screen import Screen
 from bardling.training.task import Distillation
 
 USAGE = "bardling distill TEACHER [--student PRESET | --layers N] [options]"
@@ -59,10 +56,7 @@ def run(argv: Sequence[str]) -> int:
         watcher=open_console(),
         began=began,
     )
-    if seat().speaks:
-        for line in found.told.splitlines():
-            Screen().print(f"  {line}")
-        leave_page(student.folder, since=started)
+    leave(student.folder, found.told, since=started)
     return 0
 
 

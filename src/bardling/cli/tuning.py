@@ -69,8 +69,13 @@ def tune(argv: Sequence[str], kind: type[Tuned], base: Base, *, usage: str, aske
         watcher=open_console(),
         began=began,
     )
-    if seat().speaks:
-        if forgotten is not None:
-            Screen().print(f"  {forgotten.told}")
-        leave_page(tuned.folder, since=started)
+    leave(tuned.folder, "" if forgotten is None else forgotten.told, since=started)
     return 0
+
+
+def leave(run: RunFolder, told: str, *, since: float) -> None:
+    """Say what was measured at the end, and where the page is; one of a team does."""
+    if seat().speaks:
+        for line in told.splitlines():
+            Screen().print(f"  {line}")
+        leave_page(run, since=since)

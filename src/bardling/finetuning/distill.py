@@ -63,6 +63,5 @@ def distill_by(
         config, name=name, runs_dir=runs_dir, data_dir=data_dir, watcher=watcher, began=began
     )
     found = compared(student)
-    result = dict(student.folder.result() or {})
-    student.folder.write_result(result | {"distillation": asdict(found)})
+    student.folder.add_to_result(distillation=asdict(found))
     return student, found

@@ -16,7 +16,6 @@ from bardling.data.conversations import is_conversations
 from bardling.errors import UsageError
 from bardling.fields import read_value
 from bardling.finetuning.forgetting import Forgetting, forgetting
-from bardling.machine.seat import seat
 from bardling.presets.tuned import tuned_config
 from bardling.reporting.watcher import Watcher
 from bardling.run_folder import RunFolder, find_run, runs_folder
@@ -89,8 +88,7 @@ def finetune_by(
         config, name=name, runs_dir=runs_dir, data_dir=data_dir, watcher=watcher, began=began
     )
     found = forgetting(load(config.start), tuned)
-    if found is not None and seat().speaks:  # all of a team have measured it; one writes
-        result = dict(tuned.folder.result() or {})
+    if found is not None:
         told = {"corpus": found.corpus, "before": found.before, "after": found.after}
-        tuned.folder.write_result(result | {"forgetting": told})
+        tuned.folder.add_to_result(forgetting=told)
     return tuned, found
