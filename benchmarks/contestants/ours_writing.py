@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bardling.benchmarking.generation import writer
-from bardling.kernels.decoder import WeightForm
+from bardling.kernels.weights import WeightForm
 from bardling.model.families import classic, modern
 from bardling.model.gpt import GPT
 from bardling.model.size import count_parameters

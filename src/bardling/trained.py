@@ -21,7 +21,7 @@ from bardling.evaluation.standing import told
 from bardling.evaluation.writing import Writing, measure_writing, read_again
 from bardling.generation.sampling import choose_strategy
 from bardling.generation.text import Prompt, generate_texts, read_prompt, stream_texts
-from bardling.kernels.decoder import WeightForm
+from bardling.kernels.weights import WeightForm
 from bardling.lesson import measured_on
 from bardling.model.gpt import GPT
 from bardling.run_folder import RunFolder, find_run, runs_folder

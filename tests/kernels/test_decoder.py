@@ -7,8 +7,9 @@ from bardling.errors import GenerationError, KernelError
 from bardling.generation.decode import CachedContext, decode
 from bardling.generation.sampling import Greedy, Sample
 from bardling.kernels import decoder as decoder_module
-from bardling.kernels.decoder import Decoder, open_decoder, shortened
+from bardling.kernels.decoder import Decoder, open_decoder
 from bardling.kernels.library import load_library
+from bardling.kernels.weights import shortened
 from bardling.model.cache import KVCache
 from bardling.model.families import classic, modern
 from bardling.model.gpt import GPT

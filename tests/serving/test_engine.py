@@ -19,7 +19,7 @@ from bardling.serving.engine import Engine
 def run(request, tmp_path, monkeypatch):
     """Return a run that is read by each of the ways there are."""
     if request.param != "native":
-        monkeypatch.setattr(slots_module, "open_decoder", lambda *_: None)
+        monkeypatch.setattr(slots_module, "open_decoder", lambda *_, **__: None)
     sizes = {"attention": "unmasked"} if request.param == "unmasked" else {}
     return small_run(tmp_path, **sizes)
 

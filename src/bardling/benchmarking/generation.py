@@ -20,7 +20,8 @@ from bardling.benchmarking.timing import ROUNDS, Spread, by_turns, ratio
 from bardling.generation.decode import decode
 from bardling.generation.sampling import Greedy, Sample
 from bardling.generation.speculation import decode_ahead
-from bardling.kernels.decoder import WeightForm, open_decoder
+from bardling.kernels.decoder import open_decoder
+from bardling.kernels.weights import WeightForm
 from bardling.machine.measure import copy_rate
 from bardling.model.cache import KVCache
 from bardling.model.gpt import GPT

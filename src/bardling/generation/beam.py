@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from bardling.generation.decode import open_context
-from bardling.kernels.decoder import WeightForm
+from bardling.kernels.weights import WeightForm
 from bardling.model.gpt import GPT
 
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from bardling.errors import GenerationError
 from bardling.generation.sampling import Greedy, Sample
-from bardling.kernels.decoder import MOST_AT_ONCE, Decoder, WeightForm, open_decoder
+from bardling.kernels.decoder import MOST_AT_ONCE, Decoder, open_decoder
+from bardling.kernels.weights import WeightForm
 from bardling.machine.memory import keep_freed_memory
 from bardling.machine.randomness import stream
 from bardling.model.cache import NO_CACHE, Cache, KVCache

@@ -11,6 +11,7 @@ Top-k: Fan et al. (2018). Top-p: Holtzman et al., "The curious case of neural te
 import math
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
@@ -51,9 +52,8 @@ class Sample:
 
     def distribution(self, logits: Float[Tensor, "batch vocab"]) -> Float64[Tensor, "batch vocab"]:
         """Return the probabilities from which a token is drawn; of equal tokens the first stay."""
-        below_top = logits.double() - logits.double().amax(dim=-1, keepdim=True)
-        scaled = below_top / self.temperature  # so the top stays 0 however small the temperature
-        if self.top_k == 0 and self.top_p == 1.0:
+        scaled = self._scaled(logits)
+        if self.plain:
             return scaled.softmax(dim=-1)
         ranking = logits.argsort(dim=-1, descending=True, stable=True)
         if self.top_k:
@@ -75,10 +75,21 @@ class Sample:
 
         `draws` are uniform in [0, 1).
         """
-        cumulative = self.distribution(logits).cumsum(dim=-1)
+        shares = self._scaled(logits).exp_() if self.plain else self.distribution(logits)
+        cumulative = shares.cumsum(dim=-1)
         targets = draws[:, None] * cumulative[:, -1:]
-        chosen = (cumulative <= targets).sum(dim=-1)
+        chosen = torch.searchsorted(cumulative, targets, right=True)[:, 0]
         return chosen.clamp(max=logits.shape[-1] - 1)
+
+    @property
+    def plain(self) -> bool:
+        """Whether any token can come."""
+        return self.top_k == 0 and self.top_p == 1.0
+
+    def _scaled(self, logits: Float[Tensor, "batch vocab"]) -> Float64[Tensor, "batch vocab"]:
+        """Return logits over the temperature; the top is 0, however small that is."""
+        precise = logits.double()
+        return (precise - precise.amax(dim=-1, keepdim=True)).div_(self.temperature)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,8 @@ from bardling.generation.beam import beam_search
 from bardling.generation.decode import decode
 from bardling.generation.sampling import Beam, Strategy
 from bardling.generation.speculation import decode_ahead
-from bardling.kernels.decoder import MOST_AT_ONCE, WeightForm, open_decoder
+from bardling.kernels.decoder import MOST_AT_ONCE, open_decoder
+from bardling.kernels.weights import WeightForm
 from bardling.model.gpt import GPT
 from bardling.text.tokenizer import Tokenizer
 

@@ -7,7 +7,7 @@ because they wait for memory: `bf16` rounds them, `int8` keeps a factor for each
 """
 
 import ctypes
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -16,14 +16,12 @@ from torch import Tensor, nn
 from bardling.errors import GenerationError, KernelError
 from bardling.kernels.fused import fusable
 from bardling.kernels.library import Library, load_library
+from bardling.kernels.weights import FORMS, WeightForm, in_panels, shortened
 from bardling.model.cache import KVCache
 from bardling.model.gpt import GPT
 from bardling.model.lora import weight_of
 
-WeightForm = Literal["fp32", "bf16", "int8"]
-FORMS: dict[str, int] = {"fp32": 0, "bf16": 1, "int8": 2}
 BENDS = {"relu": 0, "gelu": 1, "gelu_tanh": 2, "gelu_sigmoid": 3, "swiglu": 4}
-INT8_LARGEST = 127
 PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 """What C++ reads and writes, whatever torch's defaults are."""
 LANES = 16
@@ -38,7 +36,7 @@ def _fields(kind: Any, *names: str) -> list[tuple[str, Any]]:
 
 class _Matrix(ctypes.Structure):
     _fields_ = [
-        *_fields(ctypes.c_void_p, "weights", "factors", "bias"),
+        *_fields(ctypes.c_void_p, "weights", "factors", "bias", "panels"),
         *_fields(ctypes.c_int64, "rows", "columns", "form"),
     ]
 
@@ -86,8 +84,10 @@ class Decoder:
     The weights in float32 are the model's own, so they have to stay where they are.
     """
 
-    def __init__(self, model: GPT, lib: Library, form: WeightForm = "fp32") -> None:
-        self.config, self.lib, self.form = model.config, lib, form
+    def __init__(
+        self, model: GPT, lib: Library, form: WeightForm = "fp32", *, panels: bool = False
+    ) -> None:
+        self.config, self.lib, self.form, self.panels = model.config, lib, form, panels
         self._held: list[Tensor] = []
         self._layers = (_Layer * self.config.n_layer)()
         for layer, block in zip(self._layers, model.blocks, strict=True):
@@ -243,7 +243,8 @@ class Decoder:
         if not isinstance(layer, nn.Linear):
             return _Matrix()
         weight, factors = shortened(weight_of(layer).detach(), self.form)
-        places = self._place(weight), self._place(factors), self._place(layer.bias)
+        panels = in_panels(weight) if self.panels and self.form == "fp32" else None
+        places = (self._place(part) for part in (weight, factors, layer.bias, panels))
         return _Matrix(*places, *weight.shape, FORMS[self.form])
 
     def _place(self, tensor: Tensor | None) -> int | None:
@@ -259,25 +260,10 @@ def _lanes(count: int) -> int:
     return -(-count // LANES) * LANES
 
 
-def shortened(
-    weight: Float[Tensor, "rows columns"], form: WeightForm
-) -> tuple[Tensor, Float[Tensor, " rows"] | None]:
-    """Return a matrix in a form and, for int8, the factor that each row was divided by.
-
-    Rounded to the nearest of 255 steps between a row's largest entries, so that no entry is
-    further off than half a factor.
-    """
-    if form == "fp32":
-        return weight, None
-    if form == "bf16":
-        return weight.bfloat16(), None
-    factors = weight.abs().amax(dim=1).clamp(min=1e-30) / INT8_LARGEST
-    return (weight / factors[:, None]).round().to(torch.int8), factors
-
-
-def open_decoder(model: GPT, form: WeightForm = "fp32") -> Decoder | None:
+def open_decoder(model: GPT, form: WeightForm = "fp32", *, panels: bool = False) -> Decoder | None:
     """Return what decodes `model` natively, or None where torch has to.
 
+    With `panels`, `read_slots` is quicker and the weights in float32 take twice the memory.
     That is where the model is not on a processor in float32, is of a kind that decode.cpp does
     not know, or nothing compiles it.
     """
@@ -285,6 +271,6 @@ def open_decoder(model: GPT, form: WeightForm = "fp32") -> Decoder | None:
     if weight.device.type != "cpu" or weight.dtype != torch.float32 or not fusable(model.config):
         return None
     try:
-        return Decoder(model, load_library("decoding"), form)
+        return Decoder(model, load_library("decoding"), form, panels=panels)
     except KernelError:
         return None

@@ -17,12 +17,14 @@
 
 typedef int8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));
 static const int64_t FOUR = 4, MANY = 12, ROWS_AT_ONCE = 8, LINE = 64, AHEAD_BYTES = 4096;
+static const int64_t PANEL = 2 * LANES;
 
 enum Form { FLOAT, BF16, INT8 };
 
 struct Matrix {
     const void* weights;  // [rows columns]
     const float *factors, *bias;
+    const float* panels;  // the weights again, where many will be served: [rows/32 columns 32]
     int64_t rows, columns, form;
 };
 
@@ -135,6 +137,43 @@ static void times_turned(const Matrix& m, const Lanes* turned, float* y, int64_t
     }
 }
 
+// The same by panels of rows that lie side by side for each column: nothing is summed across a vector,
+// and a sequence's sums are added up in one order whatever its neighbours and their number.
+template <int S>
+static void times_panel(const Matrix& m, const float* x, float* y, int64_t panel) {
+    const int64_t n = m.columns, first = panel * PANEL, some = std::min(PANEL, m.rows - first);
+    const float* w = m.panels + first * n;
+    Lanes sums[S][2] = {};
+    for (int64_t k = 0; k < n; k++) {
+        const Lanes low = lanes(w + k * PANEL), high = lanes(w + k * PANEL + LANES);
+        for (int64_t j = 0; j < S; j++) {
+            sums[j][0] += low * x[j * n + k];
+            sums[j][1] += high * x[j * n + k];
+        }
+    }
+    for (int64_t j = 0; j < S; j++)
+        for (int64_t i = 0; i < some; i++)
+            y[j * m.rows + first + i] = finish(m, first + i, sums[j][i / LANES][i % LANES]);
+}
+static void times_panels(const Matrix& m, const float* x, float* y, int64_t count, int64_t first,
+                         int64_t last) {
+    for (int64_t p = first; p < last; p++) {
+        int64_t s = 0;
+        for (; s + 8 <= count; s += 8) times_panel<8>(m, x + s * m.columns, y + s * m.rows, p);
+        const float* in = x + s * m.columns;
+        float* out = y + s * m.rows;
+        if ((count - s) & 4) {
+            times_panel<4>(m, in, out, p);
+            in += 4 * m.columns, out += 4 * m.rows;
+        }
+        if ((count - s) & 2) {
+            times_panel<2>(m, in, out, p);
+            in += 2 * m.columns, out += 2 * m.rows;
+        }
+        if ((count - s) & 1) times_panel<1>(m, in, out, p);
+    }
+}
+
 // What products are taken of: one row of numbers for each sequence and, where they are many and W
 // is stored as floats, the same turned. Those ways add up in orders of their own; `alike` takes one
 // in which a sequence's sums are the same whatever its neighbours and their number.
@@ -170,6 +209,10 @@ static void times(const Matrix& m, const Input& in, float* y) {
     const int64_t t = omp_get_thread_num(), n = omp_get_num_threads();
     const int64_t first = m.rows * t / n, last = m.rows * (t + 1) / n;
     if (in.turned) return times_turned(m, in.turned, y, in.count, first, last);
+    if (in.alike && m.panels) {
+        const int64_t panels = (m.rows + PANEL - 1) / PANEL;
+        return times_panels(m, in.x, y, in.count, panels * t / n, panels * (t + 1) / n);
+    }
     if (m.form == FLOAT) share<float>(m, in, y, first, last);
     if (m.form == BF16) share<bf16>(m, in, y, first, last);
     if (m.form == INT8) share<int8_t>(m, in, y, first, last);

@@ -172,6 +172,8 @@ class Engine:
         self, ready: list[tuple[Writing, torch.Tensor]]
     ) -> list[tuple[Writing, torch.Tensor]]:
         """Return those whose logits are numbers; the others end here."""
+        if not ready or torch.stack([logits for _, logits in ready]).sum().isfinite():
+            return ready  # as it nearly always is
         sound = []
         for writing, logits in ready:
             try:

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bardling.errors import GenerationError
-from bardling.kernels.decoder import MOST_AT_ONCE, Decoder, WeightForm, open_decoder
+from bardling.kernels.decoder import MOST_AT_ONCE, Decoder, open_decoder
+from bardling.kernels.weights import WeightForm
 from bardling.model.cache import NO_CACHE, KVCache
 from bardling.model.gpt import GPT
 
@@ -114,7 +115,7 @@ def open_slots(model: GPT, count: int, weights: WeightForm = "fp32") -> Slots:
 
     The form matters to the native kernels only.
     """
-    decoder = open_decoder(model, weights)
+    decoder = open_decoder(model, weights, panels=True)
     if decoder is not None:
         return NativeSlots(model, decoder, count)
     if weights != "fp32":
