@@ -18,6 +18,8 @@ from torch import Tensor
 from bardling.errors import GenerationError
 
 MAX_BEAMS = 4096
+FEW = 256
+"""Tokens among which those of top-p nearly always are."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +57,20 @@ class Sample:
         scaled = self._scaled(logits)
         if self.plain:
             return scaled.softmax(dim=-1)
-        ranking = logits.argsort(dim=-1, descending=True, stable=True)
-        if self.top_k:
-            scaled = scaled.scatter(1, ranking[:, self.top_k :], -math.inf)
-        probabilities = scaled.softmax(dim=-1)
+        if 0 < self.top_k < logits.shape[-1]:
+            ranking = likeliest(logits, self.top_k)
+            shares = scaled.gather(1, ranking).softmax(dim=-1)
+        else:
+            shares = scaled.softmax(dim=-1)
+            ranking = likeliest(logits, FEW)
+            if shares.gather(1, ranking).sum(dim=-1).min() < self.top_p:
+                ranking = likeliest(logits, logits.shape[-1])
+            shares = shares.gather(1, ranking)
         if self.top_p < 1.0:
-            ordered = probabilities.gather(1, ranking)
-            before = ordered.cumsum(dim=-1) - ordered
-            probabilities = probabilities.scatter(
-                1, ranking, ordered.masked_fill(before >= self.top_p, 0.0)
-            )
-            probabilities = probabilities / probabilities.sum(dim=-1, keepdim=True)
-        return probabilities
+            before = shares.cumsum(dim=-1) - shares
+            shares = shares.masked_fill(before >= self.top_p, 0.0)
+            shares = shares / shares.sum(dim=-1, keepdim=True)
+        return torch.zeros_like(scaled).scatter(1, ranking, shares)
 
     def pick(
         self, logits: Float[Tensor, "batch vocab"], draws: Float64[Tensor, " batch"]
@@ -90,6 +94,17 @@ class Sample:
         """Return logits over the temperature; the top is 0, however small that is."""
         precise = logits.double()
         return (precise - precise.amax(dim=-1, keepdim=True)).div_(self.temperature)
+
+
+def likeliest(
+    logits: Float[Tensor, "batch vocab"], most: int
+) -> Int64[Tensor, "batch most_or_vocab"]:
+    """Return so many tokens of each row at most, the likeliest first and of equals the first."""
+    if most < logits.shape[-1]:
+        top = logits.topk(most + 1, dim=-1)  # quick, and in any order among equals
+        if not (top.values[:, 1:] == top.values[:, :-1]).any():
+            return top.indices[:, :most]
+    return logits.argsort(dim=-1, descending=True, stable=True)[:, :most]
 
 
 @dataclass(frozen=True, kw_only=True)

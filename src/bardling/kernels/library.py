@@ -31,7 +31,7 @@ SOURCES = {
     "training": ("norm.cpp", "attention.cpp", "pointwise.cpp"),
     "decoding": ("decode.cpp",),
 }
-HEADERS = ("common.h", "heads.h", "lanes.h", "multiply.h", "tiles.h")
+HEADERS = ("common.h", "heads.h", "lanes.h", "matrix.h", "multiply.h", "panels.h", "tiles.h")
 FLAGS = (
     "-std=c++20",
     "-O3",

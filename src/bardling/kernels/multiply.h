@@ -4,41 +4,13 @@
 // threads and waits for them, MEET only waits.
 #pragma once
 #include <omp.h>
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
 
-#include <algorithm>
-
-#include "lanes.h"
+#include "panels.h"
 
 #define EACH(i, n) _Pragma("omp for schedule(static)") for (int64_t i = 0; i < (n); i++)
 #define MEET _Pragma("omp barrier")
 
-typedef int8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));
 static const int64_t FOUR = 4, MANY = 12, ROWS_AT_ONCE = 8, LINE = 64, AHEAD_BYTES = 4096;
-static const int64_t PANEL = 2 * LANES;
-
-enum Form { FLOAT, BF16, INT8 };
-
-struct Matrix {
-    const void* weights;  // [rows columns]
-    const float *factors, *bias;
-    const float* panels;  // the weights again, where many will be served: [rows/32 columns 32]
-    int64_t rows, columns, form;
-};
-
-static inline float get(int8_t x) { return float(x); }
-static inline Lanes lanes(const int8_t* p) {
-#ifdef __AVX512F__  // the compiler would take the bytes one by one
-    return (Lanes)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
-#else
-    return __builtin_convertvector(__builtin_convertvector(*(const Bytes*)p, Integers), Lanes);
-#endif
-}
-static inline float finish(const Matrix& m, int64_t row, float sum) {
-    return sum * (m.factors ? m.factors[row] : 1.0f) + (m.bias ? m.bias[row] : 0.0f);
-}
 
 // y = W x + b for some rows of W and one sequence. Memory is what this waits for: one row after the
 // other is how it reads ahead best, four sums at a time keep the units busy.
@@ -134,43 +106,6 @@ static void times_turned(const Matrix& m, const Lanes* turned, float* y, int64_t
                 for (int64_t j = 0; j < many; j++)
                     y[(s + j) * m.rows + r + i] = finish(m, r + i, sums[i][j]);
         }
-    }
-}
-
-// The same by panels of rows that lie side by side for each column: nothing is summed across a vector,
-// and a sequence's sums are added up in one order whatever its neighbours and their number.
-template <int S>
-static void times_panel(const Matrix& m, const float* x, float* y, int64_t panel) {
-    const int64_t n = m.columns, first = panel * PANEL, some = std::min(PANEL, m.rows - first);
-    const float* w = m.panels + first * n;
-    Lanes sums[S][2] = {};
-    for (int64_t k = 0; k < n; k++) {
-        const Lanes low = lanes(w + k * PANEL), high = lanes(w + k * PANEL + LANES);
-        for (int64_t j = 0; j < S; j++) {
-            sums[j][0] += low * x[j * n + k];
-            sums[j][1] += high * x[j * n + k];
-        }
-    }
-    for (int64_t j = 0; j < S; j++)
-        for (int64_t i = 0; i < some; i++)
-            y[j * m.rows + first + i] = finish(m, first + i, sums[j][i / LANES][i % LANES]);
-}
-static void times_panels(const Matrix& m, const float* x, float* y, int64_t count, int64_t first,
-                         int64_t last) {
-    for (int64_t p = first; p < last; p++) {
-        int64_t s = 0;
-        for (; s + 8 <= count; s += 8) times_panel<8>(m, x + s * m.columns, y + s * m.rows, p);
-        const float* in = x + s * m.columns;
-        float* out = y + s * m.rows;
-        if ((count - s) & 4) {
-            times_panel<4>(m, in, out, p);
-            in += 4 * m.columns, out += 4 * m.rows;
-        }
-        if ((count - s) & 2) {
-            times_panel<2>(m, in, out, p);
-            in += 2 * m.columns, out += 2 * m.rows;
-        }
-        if ((count - s) & 1) times_panel<1>(m, in, out, p);
     }
 }
 

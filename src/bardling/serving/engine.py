@@ -19,6 +19,9 @@ from bardling.serving.writing import Writing, choose
 from bardling.trained import Run
 
 GOING_DOWN = "the server is going down"
+TELL_SECONDS = 0.003
+"""So long, for each text that is being written, nothing more is told after something was: whoever
+sends it has work with every piece, which takes time from the model."""
 
 
 class Ticket:
@@ -147,8 +150,9 @@ class Engine:
             ready += self._read(group)
         for (writing, logits), token in zip(ready, choose(ready), strict=True):
             self._write(writing, token, logits)
+        pause = TELL_SECONDS * len(self._running)
         for writing in self._running:
-            writing.tell()
+            writing.tell(pause)
 
     def _read(self, group: list[tuple[Writing, Part]]) -> list[tuple[Writing, torch.Tensor]]:
         """Let the model read parts; return the texts that get a token now, with their logits."""

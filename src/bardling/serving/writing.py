@@ -14,9 +14,6 @@ from bardling.serving.asking import Ask, End, Event, Likely, Reason, Tell, Token
 from bardling.serving.slots import Part
 from bardling.text.tokenizer import Tokenizer
 
-TELL_SECONDS = 0.004
-"""What has been written is told so often at most: whoever sends it has work with each piece."""
-
 
 class Writing:
     """A text that an engine has taken in hand."""
@@ -71,12 +68,12 @@ class Writing:
         if not (self._untold and isinstance(self._untold[-1], End)):
             text = "" if self.writer.done else self.writer.close()
             self._untold.append(End(reason, text, len(self.ask.ids), self.n_new, error))
-        self.tell(now=True)
+        self.tell()
 
-    def tell(self, *, now: bool = False) -> None:
-        """Hand on what there is to tell, if it is time to."""
+    def tell(self, pause: float = 0.0) -> None:
+        """Hand on what there is to tell, if the last time was `pause` seconds ago."""
         moment = time.monotonic()
-        if self._untold and (now or moment - self._told_at >= TELL_SECONDS):
+        if self._untold and moment - self._told_at >= pause:
             self._told_at, events, self._untold = moment, self._untold, []
             self._tell(events)
 
