@@ -39,6 +39,7 @@ FREE_OF_TORCH = (
     "bardling.cli.report",
     "bardling.cli.runs",
     "bardling.cli.scale",
+    "bardling.cli.serve",
     "bardling.cli.sweep",
 )
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bardling.reporting.report import first_page as first_page
     from bardling.reporting.report import report as report
     from bardling.seen import batch_texts as batch_texts
+    from bardling.serving.server import serve as serve
     from bardling.trained import Run as Run
     from bardling.trained import load as load
 
@@ -87,6 +88,7 @@ _HOME = {
     "probe": "bardling.reporting.probe",
     "report": "bardling.reporting.report",
     "scale": "bardling.experiments.verbs",
+    "serve": "bardling.serving.server",
     "side_by_side": "bardling.experiments.verbs",
     "story_models": "bardling.experiments.verbs",
     "sweep": "bardling.experiments.verbs",

@@ -44,8 +44,8 @@ def test_unknown_verb_names_the_nearest(cli):
     assert done.err == (
         "bardling: 'trian' is no verb of bardling, did you mean 'train'?; "
         "there are train, generate, evaluate, data, tokenizer, check, ladder, sweep, scale, "
-        "probe, finetune, chat, distill, align, export, import, unpickle, presets, report, runs, "
-        "bench, doctor\n"
+        "probe, finetune, chat, serve, distill, align, export, import, unpickle, presets, report, "
+        "runs, bench, doctor\n"
     )
 
 
@@ -130,8 +130,3 @@ def test_usage_errors_of_the_parser_end_with_2(cli):
     done = cli("train", "sums", "--budget")
     assert done.code == 2 and "--budget" in done.err
     assert cli("generate").code == 2
-
-
-def test_verbs_that_are_to_come_say_so(cli):
-    done = cli("serve", "demo")
-    assert done.code == 2 and "'serve' is not built yet; there are train, generate" in done.err

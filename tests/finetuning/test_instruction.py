@@ -92,8 +92,8 @@ def test_a_long_conversation_loses_its_oldest_turns_but_not_the_system(chatty):
     prompt = chat_prompt(chatty, said, max_new_tokens=4)
     assert len(prompt.ids) <= 32 - 4
     ids = chatty.tokenizer.special_tokens
-    assert prompt.ids[0] == ids["<|system|>"] and prompt.ids[-1] == ids["<|assistant|>"]
-    assert prompt.ids[2] == ids["<|user|>"]
+    assert prompt.ids[:2] == [ids["<|endoftext|>"], ids["<|system|>"]], "as documents begin"
+    assert prompt.ids[3] == ids["<|user|>"] and prompt.ids[-1] == ids["<|assistant|>"]
     assert "gone out of the context" in prompt.warnings[0]
     with pytest.raises(GenerationError, match="the context holds"):
         chat_prompt(chatty, [Message("user", "1" * 40)], max_new_tokens=4)

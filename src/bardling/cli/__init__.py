@@ -33,6 +33,10 @@ VERBS = {
     "probe": ("bardling.cli.probe", "look inside a model: words, attention, what comes next"),
     "finetune": ("bardling.cli.finetune", "let a trained model learn another text, or adapters"),
     "chat": ("bardling.cli.chat", "talk with a model that has learned to answer"),
+    "serve": (
+        "bardling.cli.serve",
+        "serve models to OpenAI's clients, and to a browser",
+    ),
     "distill": ("bardling.cli.distill", "let a smaller model learn from a trained one"),
     "align": ("bardling.cli.align", "let a trained model prefer one answer to another (DPO)"),
     "export": ("bardling.cli.export", "write a model for transformers and others, and check it"),
@@ -44,9 +48,6 @@ VERBS = {
     "bench": ("bardling.cli.bench", "time training, writing, tokenizers and data on this machine"),
     "doctor": ("bardling.cli.doctor", "show what this machine can do and what a run will use"),
 }
-
-LATER = ("serve",)
-"""Verbs of the design that are still to be built."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,8 +98,6 @@ def _dispatch(words: list[str]) -> int:
         Screen().print(f"bardling {__version__}")
         return 0
     verb, *rest = words
-    if verb in LATER:
-        raise UsageError(f"'{verb}' is not built yet; there are {', '.join(VERBS)} so far")
     if verb not in VERBS:
         raise UsageError(
             f"'{verb}' is no verb of bardling{nearest(verb, VERBS)}; there are {', '.join(VERBS)}"

@@ -16,7 +16,9 @@ LEAST_ROOM = 0.25
 def chat_prompt(run: Run, messages: Sequence[Message], *, max_new_tokens: int) -> Prompt:
     """Return what the model reads before it answers the last message.
 
-    Where a conversation is too long, its oldest turns are left out, but for what the system says.
+    It stands after an end token, as documents do in training: a model that has never read without
+    one writes nonsense. Where a conversation is too long, its oldest turns are left out, but for
+    what the system says.
     Raises `UsageError` for a run that has learned no conversations, and `GenerationError` where
     the last message alone is too long.
     """
@@ -27,11 +29,13 @@ def chat_prompt(run: Run, messages: Sequence[Message], *, max_new_tokens: int) -
         )
     words, size = ChatTokens(run.config.chat, run.tokenizer), run.config.model.block_size
     room = size - min(max_new_tokens, int(LEAST_ROOM * size))
+    end = run.tokenizer.end_token
+    begin = [] if end is None else [end]
     system = [message for message in messages if message.role == "system"]
     rest = [message for message in messages if message.role != "system"]
     n_left_out = 0
     while True:
-        ids = words.prompt([*system, *rest[n_left_out:]], unknown="skip")
+        ids = begin + words.prompt([*system, *rest[n_left_out:]], unknown="skip")
         if len(ids) <= room:
             break
         n_left_out += 1

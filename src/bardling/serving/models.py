@@ -34,6 +34,8 @@ class Models:
     def get(self, name: str | None = None) -> Served:
         """Return a served model; raises `UsageError` for a name that none has."""
         if name is None:
+            if not self._served:
+                raise UsageError("no model is served here: begin with bardling serve RUN")
             return next(iter(self))
         if name not in self._served:
             known = ", ".join(self._served)

@@ -1,0 +1,138 @@
+"""POST /v1/completions: a text is gone on with, or how likely it is is told."""
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bardling.generation.sampling import Greedy, Sample
+from bardling.generation.text import Prompt
+from bardling.serving.answering import Desk, Order
+from bardling.serving.asking import Ask, End
+from bardling.serving.choices import Choice, News, Words, completion_figures
+from bardling.serving.refusals import Refused
+from bardling.serving.schemas import CompletionRequest, Ids, Wishes
+from bardling.trained import Run
+
+NEW_TOKENS = 16
+"""Where nothing is said; OpenAI's own default."""
+
+
+def order_completion(desk: Desk, request: CompletionRequest) -> Order:
+    """Return what a request asks of the engine; raises `Refused` where that cannot be."""
+    served = desk.served(request.model)
+    run, words = served.run, desk.words(served)
+    count = request.n or 1
+    desk.require_room(len(request.prompt) * count, 0, None)
+    prompts = [read(run, prompt) for prompt in request.prompt]
+    most = NEW_TOKENS if request.max_tokens is None else request.max_tokens
+    echo, tells = bool(request.echo), request.logprobs is not None
+    n_read = sum(len(prompt.ids) for prompt in prompts) if echo else 0
+    desk.require_room(
+        len(prompts) * count, count * (n_read + len(prompts) * most), request.logprobs
+    )
+    choices = [
+        Choice(words, prompt, echo=echo, tells=tells) for prompt in prompts for _ in range(count)
+    ]
+    seed, strategy = seed_of(request), strategy_of(request)
+    asks = [
+        Ask(
+            ids=tuple(prompt.ids),
+            strategy=strategy,
+            max_new_tokens=most,
+            seed=(seed + number) % 2**64,
+            stop=request.stop,
+            n_top=request.logprobs,
+            of_prompt=choices[place * count].asks_of_prompt,
+        )
+        for place, prompt in enumerate(prompts)
+        for number in range(count)
+    ]
+    warnings = list(dict.fromkeys(told for prompt in prompts for told in prompt.warnings))
+    shape = CompletionShape(served.name, words, warnings, tells=tells, usage=request.tells_usage)
+    return Order(
+        served=served,
+        asks=asks,
+        choices=choices,
+        n_prompts=len(prompts),
+        shape=shape,
+        streams=bool(request.stream),
+        tells_usage=request.tells_usage,
+    )
+
+
+def read(run: Run, prompt: str | Ids) -> Prompt:
+    """Return a prompt as the model sees it; ids are taken as they are, special ones too."""
+    if isinstance(prompt, str):
+        return run.prompt(prompt)
+    size, n_words = run.config.model.block_size, run.tokenizer.vocab_size
+    if max(prompt) >= n_words:
+        raise Refused(400, f"the model's token ids are 0 to {n_words - 1:,}", param="prompt")
+    ids, warnings = list(prompt[-size:]), ()
+    if len(prompt) > size:
+        told = f"the prompt has {len(prompt)} tokens: only the last {size} are seen"
+        return Prompt(ids=ids, text=run.tokenizer.decode(ids), warnings=(told,))
+    return Prompt(ids=ids, text=run.tokenizer.decode(ids), warnings=warnings)
+
+
+def seed_of(wishes: Wishes) -> int:
+    """Return what the first text of each prompt is drawn by; the next ones count on from it."""
+    return secrets.randbits(64) if wishes.seed is None else wishes.seed
+
+
+def strategy_of(wishes: Wishes) -> Greedy | Sample:
+    """Return how tokens are chosen; OpenAI's temperature is 1 where none is said."""
+    temperature = 1.0 if wishes.temperature is None else wishes.temperature
+    if temperature == 0.0:
+        return Greedy()
+    top_p = 1.0 if wishes.top_p is None else wishes.top_p
+    return Sample(temperature=float(temperature), top_k=wishes.top_k or 0, top_p=float(top_p))
+
+
+def finish_reason(end: End | None) -> str | None:
+    """Return why a text ended, in OpenAI's words; None while it has not."""
+    return None if end is None else end.reason
+
+
+class CompletionShape:
+    """A completion as OpenAI has it, and how likely tokens were with their ids."""
+
+    def __init__(
+        self, model: str, words: Words, warnings: list[str], *, tells: bool, usage: bool
+    ) -> None:
+        self._head = {
+            "id": f"cmpl-{secrets.token_hex(12)}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": model,
+        }
+        self._words, self._tells = words, tells
+        self._warnings = {"warnings": warnings} if warnings else {}
+        self._no_usage = {"usage": None} if usage else {}
+
+    def opening(self) -> list[dict[str, Any]]:
+        """Return nothing: text comes at once."""
+        return []
+
+    def chunk(self, index: int, news: News) -> dict[str, Any]:
+        """Return the chunk of a stream that tells news of a choice; the first has the warnings."""
+        told, self._warnings = self._warnings, {}
+        return {**self._head, "choices": [self._choice(index, news)], **self._no_usage, **told}
+
+    def usage_chunk(self, usage: dict[str, int]) -> dict[str, Any]:
+        """Return the last chunk, which tells how many tokens there were."""
+        return {**self._head, "choices": [], "usage": usage}
+
+    def whole(self, news: Sequence[News], usage: dict[str, int]) -> dict[str, Any]:
+        """Return an answer that is told at once."""
+        choices = [self._choice(index, one) for index, one in enumerate(news)]
+        return {**self._head, "choices": choices, "usage": usage, **self._warnings}
+
+    def _choice(self, index: int, news: News) -> dict[str, Any]:
+        figures = completion_figures(news.figures, self._words) if self._tells else None
+        return {
+            "text": news.text,
+            "index": index,
+            "logprobs": figures,
+            "finish_reason": finish_reason(news.end),
+        }
