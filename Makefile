@@ -26,8 +26,9 @@ reliability: $(DEV)  ## every promise at full length, each also with its protect
 		tests/reliability --scorecard results/reliability.json
 	@$(BIN)/python benchmarks/scorecard.py
 
-soak: $(DEV)  ## 2,000 steps with saves and validations: nothing piles up
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "sweep or not sweep" tests/reliability/test_row_33_soak.py
+soak: $(DEV)  ## 2,000 steps with saves, then a server for half an hour: nothing piles up
+	OMP_NUM_THREADS=1 SOAK_MINUTES=$(or $(MINUTES),30) $(BIN)/python -m pytest -rA \
+		-m "sweep or not sweep" tests/reliability/test_row_33_*.py
 
 fuzz: $(DEV)  ## every reader of files against bytes that atheris makes, a minute each
 	$(INSTALL) atheris

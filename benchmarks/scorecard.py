@@ -14,7 +14,7 @@ FOUND = ROOT / "results/reliability.json"
 PAGE = ROOT / "docs/reliability.md"
 sys.path.insert(0, str(ROOT / "tests/reliability"))
 
-from promises import PROMISES, WITH_A_SERVER, state  # noqa: E402
+from promises import PROMISES, state  # noqa: E402
 
 HEAD = """\
 # What is promised, and what shows it
@@ -30,7 +30,7 @@ by one in a copy: the row's test has to fail, or the score does.
 This page is made from `results/reliability.json` by `python benchmarks/scorecard.py`.
 """
 
-WORDS = {"BROKEN": "**broken**", "untested": "**untested**", "later": "with the server"}
+WORDS = {"BROKEN": "**broken**", "untested": "**untested**"}
 
 
 def page(found: dict[str, Any]) -> str:
@@ -40,8 +40,7 @@ def page(found: dict[str, Any]) -> str:
     held = list(states.values()).count("held")
     lines = [
         HEAD,
-        f"**{held} of {len(PROMISES)} held** on {found['date']} ({found['machine']}); "
-        f"{len(WITH_A_SERVER)} wait for the server.",
+        f"**{held} of {len(PROMISES)} held** on {found['date']} ({found['machine']}).",
         "",
         "| | promise | how it is provoked | criterion | | tests | lines broken | seconds |",
         "|---|---|---|---|---|---|---|---|",
@@ -55,8 +54,6 @@ def page(found: dict[str, Any]) -> str:
             promise.criterion,
             WORDS.get(states[number], states[number]),
         )
-        if number in WITH_A_SERVER:
-            figures = ("", "", "")
         lines.append(f"| {number} | {' | '.join(map(str, (*cells, *figures)))} |")
     lines += ["", "## Measured", ""]
     for number, row in rows.items():

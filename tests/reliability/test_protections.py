@@ -18,6 +18,8 @@ import bardling
 
 HERE = Path(__file__).parent
 SOURCE = Path(bardling.__file__).parent
+FAILED = re.compile(r"^(FAILED|ERROR) .*::", re.MULTILINE)
+"""What pytest says of a test that has failed, and not of one that it could not begin."""
 
 
 WARM = """
@@ -62,6 +64,13 @@ class Warm:
         self._process.wait()
 
 
+def words_for(path: Path, protection: Protection) -> list[str]:
+    """Return what pytest is told, which says of what is loaded already that it is late for it."""
+    warm_is_meant = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+    words = ("-x", "-q", *warm_is_meant, "-p", "no:cacheprovider", "-m", "not slow")
+    return [*words, f"{path}::{protection.test}"]
+
+
 @cache
 def warm() -> Warm:
     """Return the warm process of this one."""
@@ -87,9 +96,17 @@ def test_protection(path: Path, protection: Protection, tmp_path: Path):
     text = source.read_text()
     assert text.count(protection.line) == 1, "the line is not there, or more than once"
     source.write_text(text.replace(protection.line, protection.broken))
-    words = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", f"{path}::{protection.test}"]
-    code = warm().ask(tmp_path, words, tmp_path / "said")
-    assert code == 1, (tmp_path / "said").read_text()[-2000:]
+    code = warm().ask(tmp_path, words_for(path, protection), tmp_path / "said")
+    said = (tmp_path / "said").read_text()
+    assert code == 1 and FAILED.search(said), said[-2000:]
+
+
+def test_with_every_line_as_it_is_the_test_of_a_protection_passes(tmp_path: Path):
+    """So that a broken line is why one fails, and not how it is run."""
+    path, protection = protections()[0].values
+    shutil.copytree(SOURCE, tmp_path / "bardling", ignore=shutil.ignore_patterns("*.pyc"))
+    code = warm().ask(tmp_path, words_for(path, protection), tmp_path / "said")
+    assert code == 0, (tmp_path / "said").read_text()[-2000:]
 
 
 def test_protections_are_where_they_are_said_to_be():

@@ -1,7 +1,8 @@
 """Nothing piles up in a long run: no memory, no open files, no threads, no folders.
 
-This is the half without a server. The run has a process of its own, which looks at itself at steps
-that are all alike: batches are made 16 at a time, and validations and saves fall on each of them.
+This is the half of training; a server's is in test_row_33_serving.py. The run has a process of its
+own, which looks at itself at steps that are all alike: batches are made 16 at a time, and
+validations and saves fall on each of them.
 """
 
 import json
