@@ -84,6 +84,7 @@ _HOME = {
     "ladder": "bardling.experiments.verbs",
     "launch": "bardling.machine.launch",
     "load": "bardling.trained",
+    "page_beside": "bardling.serving.server",
     "plan": "bardling.planning",
     "probe": "bardling.reporting.probe",
     "report": "bardling.reporting.report",

@@ -11,6 +11,7 @@ import bardling
 from bardling.cli.forecast import show_forecast
 from bardling.cli.options import Folder, Word, split_commas, value_of
 from bardling.cli.settings import SettingsArguments, parse_settings
+from bardling.cli.watching import watching
 from bardling.config import RunConfig
 from bardling.errors import UsageError
 from bardling.machine.seat import seat
@@ -39,6 +40,8 @@ class TrainArguments(SettingsArguments):
     """Rehearse the run, print what it would take in steps, time and memory, and stop."""
     show_schedule: bool = False
     """Draw the learning rate over the run and stop."""
+    watch: bool = False
+    """Open a page in the browser that follows the run: curves, samples, other runs beside it."""
     nproc: int = 1
     """Processes that share the work on this machine; several machines: see docs/scale.md."""
     max_restarts: int = 0
@@ -80,16 +83,17 @@ def run(argv: Sequence[str]) -> int:
         return 0
     if arguments.nproc != 1 and seat().size == 1:
         return _launch(argv, arguments)
-    trained = bardling.train_config(
-        None if target is None and config == base else config,
-        name=arguments.name,
-        resume=arguments.resume,
-        runs_dir=arguments.runs_dir,
-        data_dir=arguments.data_dir,
-        watcher=open_console(),
-        began=began,
-        given=_given(words),
-    )
+    with watching(arguments.runs_dir, wanted=arguments.watch and seat().speaks) as opened:
+        trained = bardling.train_config(
+            None if target is None and config == base else config,
+            name=arguments.name,
+            resume=arguments.resume,
+            runs_dir=arguments.runs_dir,
+            data_dir=arguments.data_dir,
+            watcher=open_console(named=opened),
+            began=began,
+            given=_given(words),
+        )
     if seat().speaks:
         leave_page(trained.folder, since=started)
     return 0

@@ -6,7 +6,7 @@ carriage returns, one line for each validation.
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -79,8 +79,8 @@ def _chance(facts: RunFacts) -> str:
 class PlainConsole(Watcher):
     """One line for each thing that happens."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, named: Callable[[str], None] = lambda name: None) -> None:
+        self.console, self._named = console, named
         self.facts: RunFacts | None = None
         self.speed, self.step_tokens = 0.0, 0
 
@@ -92,6 +92,7 @@ class PlainConsole(Watcher):
         """Say which run it is and what is going to compute."""
         self._say((name, "bold"))
         self._say(f"  on     {machine}")
+        self._named(name)
 
     def replanned(self, total_steps: int) -> None:
         """Say that the steps were counted anew."""
@@ -196,8 +197,8 @@ class PlainConsole(Watcher):
 class LiveConsole(PlainConsole):
     """The same lines above a bar that moves with every step."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
+    def __init__(self, console: Console, named: Callable[[str], None] = lambda name: None) -> None:
+        super().__init__(console, named)
         self.bar = Progress(
             BarColumn(bar_width=16),
             TextColumn("{task.description}", markup=False),
@@ -241,7 +242,10 @@ class LiveConsole(PlainConsole):
         self.bar.stop()
 
 
-def open_console(console: Console | None = None) -> PlainConsole:
-    """Return the form that fits where the output goes."""
+def open_console(
+    console: Console | None = None, *, named: Callable[[str], None] = lambda name: None
+) -> PlainConsole:
+    """Return the form that fits where the output goes; `named` is told which run it is."""
     console = console or Screen()
-    return LiveConsole(console) if console.is_terminal else PlainConsole(console)
+    kind = LiveConsole if console.is_terminal else PlainConsole
+    return kind(console, named)

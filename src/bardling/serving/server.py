@@ -39,6 +39,8 @@ SWITCH_SECONDS = 0.0005
 """After which a thread lets others go on, an engine the event loop: Python's own is ten times that,
 and who is to be refused would wait for it at every step.
 """
+PATIENCE_SECONDS = 5.0
+"""With a page that is to end with something else."""
 
 
 class Server(uvicorn.Server):
@@ -170,6 +172,25 @@ def serve(
             limits=limits or Limits(),
             ready=ready,
         ).run()
+
+
+@contextmanager
+def page_beside(runs_dir: Path | None = None) -> Iterator[str]:
+    """Within, a thread serves the page about the runs of a folder, to this machine only.
+
+    Yields the address, whose port is any that is free.
+    """
+    with listen("127.0.0.1", 0) as listener:
+        server = Server(
+            Models(()), listener, runs_dir=runs_folder(runs_dir), limits=Limits(leave_seconds=0.1)
+        )
+        thread = threading.Thread(target=server.run, name="bardling page", daemon=True)
+        thread.start()
+        try:
+            yield server.url
+        finally:
+            server.stop()
+            thread.join(PATIENCE_SECONDS)
 
 
 def require_key(host: str, key: str | None) -> None:
