@@ -88,6 +88,7 @@ def _add_writing(app: FastAPI, desk: Desk) -> None:
 async def _ordered(
     read: Callable[[Desk, AnyRequest], Order], desk: Desk, wishes: AnyRequest, request: Request
 ) -> Order:
+    desk.served(wishes.model).engine.require_room()  # before its tokens are counted
     if len(await request.body()) < LONG_BODY:
         return read(desk, wishes)
     return await run_in_threadpool(read, desk, wishes)

@@ -72,11 +72,7 @@ class Engine:
         with self._lock:
             if self._closing:
                 raise Closing(GOING_DOWN)
-            if len(self._waiting) >= self._most_waiting + len(self._free):
-                raise Overloaded(
-                    f"{len(self._running)} texts are being written and {len(self._waiting)} wait; "
-                    "ask again in a moment"
-                )
+            self.require_room()
             self._count["requests"] += 1
             self._waiting.append(writing)
             self._lock.notify()
@@ -91,6 +87,14 @@ class Engine:
                 self._waiting.remove(writing)
         if waited:
             writing.end("cancelled")
+
+    def require_room(self) -> None:
+        """Raise `Overloaded` where nobody more may wait now."""
+        if len(self._waiting) >= self._most_waiting + len(self._free):
+            raise Overloaded(
+                f"{len(self._running)} texts are being written and {len(self._waiting)} wait; "
+                "ask again in a moment"
+            )
 
     @property
     def counters(self) -> dict[str, int]:

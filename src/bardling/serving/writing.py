@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -27,7 +29,6 @@ class Writing:
         self.slot = -1
         self.cancelled = False
         self._start = self._n_read = 0
-        self._draws = stream(ask.seed, "sampling")
         self._untold: list[Event] = []
         self._told_at = 0.0
 
@@ -45,6 +46,10 @@ class Writing:
             self._tell_of_prompt(part, logits)
         self._n_read = len(part.ids)
         return self._start + self._n_read == len(self.ids)
+
+    @cached_property
+    def _draws(self) -> np.random.Generator:
+        return stream(self.ask.seed, "sampling")
 
     def draw(self) -> float:
         """Return the next number that a token is drawn by, uniform in [0, 1)."""
