@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 import bardling
-from bardling.benchmarking.timing import cpu_model
+from bardling.machine.device import cpu_model
 
 WHOLE_RATES = (5e-4, 1e-3, 2e-3)
 LORA_RATES = (5e-3, 1e-2, 2e-2)

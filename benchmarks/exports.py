@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 import bardling
-from bardling.benchmarking.timing import cpu_model
+from bardling.machine.device import cpu_model
 
 GPT2: dict[str, Any] = {
     "position": "learned",

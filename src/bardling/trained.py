@@ -55,8 +55,13 @@ class Run:
         return self.folder.metrics()
 
     def prompt(self, text: str) -> Prompt:
-        """Return `text` as this model can see it, with warnings about what it cannot."""
-        return read_prompt(text, self.tokenizer, self.config.model.block_size)
+        """Return `text` as this model can see it, with warnings about what it cannot.
+
+        A model that has only read from the beginnings of documents on reads it as one: after an end
+        token, without which it has never foretold anything.
+        """
+        begins = self.config.data.order == "documents"
+        return read_prompt(text, self.tokenizer, self.config.model.block_size, begins=begins)
 
     def generate(
         self,

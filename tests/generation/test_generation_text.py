@@ -1,6 +1,6 @@
 """Prompts in, texts out: what happens to odd prompts, and where a text ends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest.mock import patch
 
 import pytest
@@ -17,6 +17,7 @@ from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
 from bardling.text.bpe import BPETokenizer
 from bardling.text.characters import CharacterTokenizer
+from families import TOKENIZERS, family, randomised, run_of
 
 LETTERS = CharacterTokenizer.train(["abcdef\n"], end_token=True)
 END = LETTERS.end_token
@@ -119,6 +120,26 @@ def written(text, stop=()):
 def test_a_prompt_is_what_the_model_can_see(text, seen, warnings):
     prompt = read_prompt(text, LETTERS, 6)
     assert prompt == Prompt(ids=LETTERS.encode(seen), text=seen, warnings=warnings)
+
+
+def test_a_prompt_that_begins_a_document_stands_after_an_end_token():
+    """Where there is one, and room for it; otherwise as it is."""
+    ids = LETTERS.encode("abc")
+    found = read_prompt("abc", LETTERS, 6, begins=True)
+    assert found == Prompt(ids=[END, *ids], text="abc", n_before=1)
+    assert read_prompt("abc", LETTERS, 3, begins=True).ids == ids
+    assert read_prompt("", LETTERS, 6, begins=True).ids == [END]
+    assert read_prompt("abc", ENDLESS, 6, begins=True) == read_prompt("abc", ENDLESS, 6)
+
+
+@pytest.mark.parametrize("order", ["documents", "random"])
+def test_a_run_reads_a_prompt_as_it_read_documents(order, tmp_path):
+    """One that has always begun with an end token goes on doing so."""
+    tokenizer = TOKENIZERS["bpe"]
+    model = randomised(family("llama", vocab_size=tokenizer.vocab_size))
+    run = run_of(model, tokenizer, tmp_path / "run")
+    run = replace(run, config=replace(run.config, data=replace(run.config.data, order=order)))
+    assert run.prompt("3 plus").n_before == (order == "documents")
 
 
 @pytest.mark.parametrize(

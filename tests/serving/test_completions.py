@@ -1,6 +1,7 @@
 """What /v1/completions answers: OpenAI's shapes, and what the model itself would write."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -143,6 +144,22 @@ def test_a_prompt_can_be_told_of_alone(place: Place):
     assert all(len(tops) == 1 for tops in found["logprobs"]["top_ids"][1:])
     with place.streaming(**wishes) as stream:
         assert text_of([*stream]) == PROMPT
+
+
+def test_a_text_that_begins_a_document_has_figures_of_every_token(run: Run, tmp_path):
+    """The end token before it is read, and not told of."""
+    documents = replace(run.config, data=replace(run.config.data, order="documents"))
+    with serving(replace(run, config=documents), runs_dir=tmp_path) as place:
+        wishes = {"max_tokens": 0, "echo": True, "logprobs": 0}
+        found = place.complete(prompt=PROMPT, **wishes).json["choices"][0]
+    ids = run.tokenizer.encode(PROMPT)
+    with torch.no_grad():
+        nats = run.model(torch.tensor([[run.tokenizer.end_token, *ids]]))[0].log_softmax(dim=-1)
+    figures = found["logprobs"]
+    assert (found["text"], "".join(figures["tokens"])) == (PROMPT, PROMPT)
+    assert figures["token_ids"] == ids and figures["text_offset"][0] == 0
+    expected = [float(nats[place, token]) for place, token in enumerate(ids)]
+    assert figures["token_logprobs"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_figures_without_an_echo_are_of_new_tokens(place: Place):

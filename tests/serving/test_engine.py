@@ -150,7 +150,7 @@ class Slow:
 def slow(engine):
     engine._slots = Slow(engine._slots)
     yield engine._slots
-    engine._slots.gate.release(10**6)
+    engine._slots.gate.release(2000)
 
 
 def until(condition):
@@ -201,7 +201,7 @@ def test_more_than_may_wait_are_refused(run, engine, slow):
         engine.submit(ask(run, "3 plus", max_new_tokens=2), one)
     with pytest.raises(Overloaded, match="ask again"):
         engine.submit(ask(run, "3 plus"), Listener())
-    slow.gate.release(10**6)
+    slow.gate.release(2000)
     assert len({one.wait().text for one in listeners}) == 1
 
 
@@ -214,7 +214,7 @@ def test_what_is_being_written_is_finished_when_it_closes(run, engine, slow):
     engine.close(seconds=60.0, wait=False)
     with pytest.raises(Closing):
         engine.submit(ask(run, "3 plus"), Listener())
-    slow.gate.release(10**6)
+    slow.gate.release(2000)
     engine.close()
     ends = [one.wait().end for one in listeners]
     assert [end.reason == "error" for end in ends] == [False] * 3 + [True] * 2
@@ -227,7 +227,7 @@ def test_what_takes_too_long_is_ended_when_it_closes(run, engine, slow):
     engine.submit(ask(run, "3 plus", max_new_tokens=10**6), listener)
     until(lambda: engine.counters["running"] == 1)
     engine.close(seconds=0.0, wait=False)
-    slow.gate.release(10**6)
+    slow.gate.release(2000)
     engine.close()
     assert listener.wait().end.error == engine_module.GOING_DOWN
 

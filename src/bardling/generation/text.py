@@ -36,10 +36,17 @@ class Prompt:
     warnings: tuple[str, ...] = ()
     ends: tuple[int, ...] = ()
     """Ids that end what follows, besides the end token."""
+    n_before: int = 0
+    """How many of the ids stand before the user's text."""
 
 
-def read_prompt(text: str, tokenizer: Tokenizer, block_size: int) -> Prompt:
-    """Turn any text into at least one and at most `block_size` ids."""
+def read_prompt(
+    text: str, tokenizer: Tokenizer, block_size: int, *, begins: bool = False
+) -> Prompt:
+    """Turn any text into at least one and at most `block_size` ids.
+
+    One that `begins` a document stands after an end token, if both fit and there is one.
+    """
     warnings: list[str] = []
     unknown = tokenizer.count_unknown(text)
     if unknown:
@@ -57,7 +64,14 @@ def read_prompt(text: str, tokenizer: Tokenizer, block_size: int) -> Prompt:
     if len(ids) > block_size:
         warnings.append(f"the prompt has {len(ids)} tokens: only the last {block_size} are seen")
         ids = ids[-block_size:]
-    return Prompt(ids=ids, text=tokenizer.decode(ids), warnings=tuple(warnings))
+    before = [] if tokenizer.end_token is None or not begins else [tokenizer.end_token]
+    before = before if len(ids) < block_size else []
+    return Prompt(
+        ids=before + ids,
+        text=tokenizer.decode(ids),
+        warnings=tuple(warnings),
+        n_before=len(before),
+    )
 
 
 class Writer:

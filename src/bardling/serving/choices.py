@@ -31,7 +31,7 @@ class Figures(NamedTuple):
     id: int
     text: str
     logprob: float | None
-    """None for the first of all, which nothing stands before."""
+    """None for the first of all, where nothing stands before it."""
     top: tuple[Likely, ...]
     """The likeliest in its place, and itself where it is not among them."""
     offset: int
@@ -59,9 +59,9 @@ class Choice:
         self._n_characters = 0
         self._is_prompt_told = echo and tells and bool(prompt.text)
         self.end: End | None = None
-        if self._is_prompt_told:
+        if self._is_prompt_told and not prompt.n_before:
             self._note(Token(prompt.ids[0], ""))
-        elif echo:
+        elif echo and not self._is_prompt_told:
             self._n_characters = len(prompt.text)
 
     @property

@@ -7,7 +7,6 @@ the engine's would hear what it writes. It answers one question at a time, on th
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch import Tensor
 from bardling.errors import GenerationError
 from bardling.evaluation.probes import next_logits
 from bardling.generation.sampling import Greedy, Sample, choose_strategy
-from bardling.generation.text import HALF, Prompt
+from bardling.generation.text import HALF, Prompt, read_prompt
 from bardling.model.attention import attention_weights
 from bardling.model.gpt import GPT
 from bardling.serving.asking import Overloaded
@@ -58,14 +57,13 @@ class Looker:
     def read(self, prompt: str | None, ids: Sequence[int] | None, *, begins: bool) -> Prompt:
         """Return a prompt, or ids of one, as the model can see it.
 
-        A prompt that `begins` a document stands after an end token, as documents did in training.
+        A prompt that `begins` a document stands after an end token.
         """
         if ids is None:
-            found = self.run.prompt(prompt or "")
-            end, room = self.run.tokenizer.end_token, self.run.config.model.block_size
-            if not begins or end is None or found.ids[0] == end or len(found.ids) >= room:
-                return found
-            return replace(found, ids=[end, *found.ids])
+            run = self.run
+            return read_prompt(
+                prompt or "", run.tokenizer, run.config.model.block_size, begins=begins
+            )
         size, room = self.run.tokenizer.vocab_size, self.run.config.model.block_size
         if not ids:
             return self.run.prompt("")
