@@ -35,7 +35,8 @@ def test_transformers_makes_the_same_ids_of_a_conversation(tmp_path):
             found = theirs.apply_chat_template(
                 messages, add_generation_prompt=asked, tokenize=True, return_dict=False
             )
-            assert found == (words.prompt(SAID) if asked else words.encode(SAID))
+            said = words.prompt(SAID) if asked else words.encode(SAID)
+            assert found == [tokenizer.end_token, *said]
         ends = json.loads((written.path / "generation_config.json").read_text())["eos_token_id"]
         own = tokenizer.special_tokens["<turn>"] if chat is OWN else tokenizer.end_token
         assert own in (ends if isinstance(ends, list) else [ends])

@@ -92,7 +92,7 @@ def _card(wanted: Wanted, library: Library) -> str:
 def _gguf(wanted: Wanted, folder: Path) -> tuple[Parity, ...]:
     run, kind, name = wanted.run, wanted.quantization, wanted.run.folder.name
     path = folder / gguf_name(name, wanted.said, kind)
-    template = chat_template(run.config.chat) if run.config.chat else ""
+    template = chat_template(run.config.chat, run.tokenizer) if run.config.chat else ""
     write_gguf(
         wanted.said,
         run.tokenizer,

@@ -61,7 +61,7 @@ def files_beside_weights(
     if chat:
         own = tokenizer.special_tokens[chat.suffix[ANSWERS][-1]]
         ends = own if ends in (own, None) else [ends, own]
-        files |= {FILE: chat_template(chat).encode()}
+        files |= {FILE: chat_template(chat, tokenizer).encode()}
     return {
         **files,
         CONFIG_FILE: storage.json_bytes(told),
