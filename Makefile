@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEV := $(VENV)/dev
+DOCS := $(VENV)/docs
 # torch is named with its exact version because a range would take the newest build there is.
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet "torch==2.13.0"
 
-.PHONY: demo test slow reliability soak fuzz check bench clean
+.PHONY: demo test slow reliability soak fuzz check bench docs course clean
 
 demo: $(READY)  ## train for two minutes on stories the package makes itself; see how good it is
 	@$(BIN)/bardling train demo --resume auto --name demo
@@ -35,8 +36,8 @@ fuzz: $(DEV)  ## every reader of files against bytes that atheris makes, a minut
 	$(BIN)/python tests/reliability/fuzz.py
 
 check: $(DEV)  ## style, types, layers
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs/tools
+	$(BIN)/ruff format --check src tests benchmarks docs/tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -45,8 +46,17 @@ bench: $(DEV)  ## speed, beside peers where NANOGPT=folder or LLAMA2C=program na
 		$(if $(LLAMA2C),--llama2c $(LLAMA2C))
 	$(BIN)/python benchmarks/sizes.py
 
+docs: $(DOCS)  ## pictures, tree and links brought up to date; the site in build/site, strictly
+	$(BIN)/python docs/tools/pictures.py --write
+	$(BIN)/python docs/tools/tree.py --write
+	$(BIN)/python docs/tools/lines.py --write
+	$(BIN)/mkdocs build --quiet
+
+course: $(READY)  ## every experiment of the course and the guide: what it prints is what the page says
+	OMP_NUM_THREADS=1 $(BIN)/python docs/tools/blocks.py docs/course docs/guide
+
 clean:  ## remove what the targets above made; runs/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -57,3 +67,7 @@ $(READY): pyproject.toml constraints.txt
 $(DEV): $(READY)
 	$(INSTALL) -e ".[dev,report]"
 	@touch $(DEV)
+
+$(DOCS): $(READY)
+	$(INSTALL) -e ".[docs,report]"
+	@touch $(DOCS)
