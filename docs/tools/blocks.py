@@ -9,6 +9,7 @@ printed. All blocks of a page run in order in one scratch folder. Words after th
     text sample       is recorded and not compared: another processor would draw other words
     ...               as a line of the text stands for any lines that were left out
 
+What is said on the error channel (progress, notes) belongs to the output only of what fails.
 Numbers with a point may differ by 3 % or 0.03, because processors sum in different orders; clock,
 speed, memory, paths and the name of the processor are not compared at all.
 
@@ -111,12 +112,13 @@ def run(block: Block, folder: Path) -> tuple[str, bool]:
             env=environment(folder.parent / "bin"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             timeout=LIMIT_SECONDS,
             encoding="utf-8",
         )
-        printed += done.stdout
-        failed = failed or done.returncode != 0
+        is_error = done.returncode != 0
+        printed += done.stdout + (done.stderr if is_error else "")
+        failed = failed or is_error
     return tidy(printed), failed == ("fails" in block.words)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Literal
 
-Colour = Literal["ink", "soft", "grey", "blue", "orange", "teal", "purple", "red"]
+Colour = Literal["ground", "ink", "soft", "grey", "blue", "orange", "teal", "purple", "red"]
 Anchor = Literal["start", "middle", "end"]
 Point = tuple[float, float]
 
@@ -217,6 +217,7 @@ class Canvas:
     ) -> None:
         """Draw a matrix as cells, the stronger the larger; None is an empty cell."""
         tall = size if height is None else height
+        edge = " s-grey" if tall > 10 else ""
         for row, numbers in enumerate(values):
             for column, value in enumerate(numbers):
                 left, top = x + column * size, y + row * tall
@@ -227,7 +228,7 @@ class Canvas:
                 words = "" if value is None or not form else format(value, form)
                 self._parts.append(
                     f'<rect x="{number(left)}" y="{number(top)}" width="{number(size)}" '
-                    f'height="{number(tall)}" class="{tone} s-grey" '
+                    f'height="{number(tall)}" class="{tone}{edge}" '
                     f'fill-opacity="{strength:.3f}" stroke-width="0.6"/>'
                 )
                 if words:
