@@ -111,8 +111,7 @@ def run(block: Block, folder: Path) -> tuple[str, bool]:
             cwd=folder,
             env=environment(folder.parent / "bin"),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=LIMIT_SECONDS,
             encoding="utf-8",
         )

@@ -1,10 +1,11 @@
-"""Writes the tree of the source into docs/index.md: each folder and file with one sentence.
+"""Writes two lists: the tree of the source into docs/index.md, the pages into docs/course/index.md.
 
-The sentence is the first one of the module's own docstring (of a C++ file, of its first comment),
-so the tree cannot say what the code does not.
+Each folder and file of the source comes with the first sentence of its own docstring (of a C++
+file, of its first comment), each page of the course with the sentence under its title. So the
+lists cannot say what code and pages do not.
 
-    python docs/tools/tree.py            # says whether the page is up to date
-    python docs/tools/tree.py --write    # brings it up to date
+    python docs/tools/tree.py            # says whether the two pages are up to date
+    python docs/tools/tree.py --write    # brings them up to date
 """
 
 import argparse
@@ -19,7 +20,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "bardling"
 PAGE = ROOT / "docs" / "index.md"
-BEGIN, END = "<!-- tree: written by docs/tools/tree.py -->", "<!-- end of tree -->"
 KINDS = (".py", ".cpp", ".h")
 SENTENCE = re.compile(r".+?(?<!e\.g)(?<!i\.e)[.?!](?=\s|$)")
 
@@ -82,29 +82,49 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def written(source: str, page: Path = PAGE) -> str:
-    """Return a page with the tree between its two marks brought up to date."""
-    before, mark, rest = source.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (mark and end):
-        raise SystemExit(f"{page} needs the lines {BEGIN!r} and {END!r}")
-    return "\n".join([before + BEGIN, "", *tree(SOURCE, page)]) + END + after
+def course(folder: Path) -> list[str]:
+    """Return the list of the pages of the course: the stages in order, then the others."""
+    lines = ["| page | what it says |", "|---|---|"]
+    pages = sorted(path for path in folder.glob("*.md") if path.name != "index.md")
+    for path in sorted(pages, key=lambda path: not path.name[0].isdigit()):
+        title, said = path.read_text("utf-8").split("\n\n")[:2]
+        said = " ".join(said.split())
+        lines.append(f"| [{title.removeprefix('# ')}]({path.name}) | {_cell(said)} |")
+    return [*lines, ""]
+
+
+def written(source: str, name: str, lines: list[str]) -> str:
+    """Return a page in which the lines between its two marks of that name are these."""
+    begin, end = f"<!-- {name}: written by docs/tools/tree.py -->", f"<!-- end of {name} -->"
+    before, mark, rest = source.partition(begin)
+    _, other, after = rest.partition(end)
+    if not (mark and other):
+        raise SystemExit(f"a page needs the lines {begin!r} and {end!r}")
+    return "\n".join([before + begin, "", *lines]) + end + after
+
+
+def outdated() -> dict[Path, str]:
+    """Return the pages whose list is not up to date, as they should be."""
+    course_page = PAGE.parent / "course" / "index.md"
+    lists = {
+        PAGE: ("tree", tree(SOURCE, PAGE)),
+        course_page: ("pages", course(course_page.parent)),
+    }
+    new = {page: written(page.read_text("utf-8"), *of) for page, of in lists.items()}
+    return {page: text for page, text in new.items() if page.read_text("utf-8") != text}
 
 
 def main() -> int:
-    """Check or write the tree; returns 1 where it is out of date."""
+    """Check or write the lists; returns the number of pages that are out of date."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="write the page")
+    parser.add_argument("--write", action="store_true", help="write the pages")
     write = parser.parse_args().write
-    source = PAGE.read_text("utf-8")
-    new = written(source)
-    if new == source:
-        return 0
-    if write:
-        PAGE.write_text(new, "utf-8")
-        return 0
-    print("docs/index.md does not show the tree as it is: python docs/tools/tree.py --write")
-    return 1
+    wrong = outdated()
+    for page, text in wrong.items():
+        if write:
+            page.write_text(text, "utf-8")
+        print(f"{'written' if write else 'out of date'}: {page.relative_to(ROOT)}")
+    return 0 if write else len(wrong)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from bardling.text.bpe_training import learn
 from bardling.text.byte_order import BYTES
 from bardling.text.pretokenize import pieces
-from drawing.canvas import Canvas
+from drawing.canvas import Canvas, Colour
 from drawing.gallery import picture
 
 TEXT = "the hen then hid in the other heather"
@@ -58,7 +58,9 @@ def merges() -> str:
         for word in cut:
             for token in word:
                 width = 8.4 * len(token) + 5.5
-                colour = "orange" if token == new else ("teal" if len(token) > 1 else "blue")
+                colour: Colour = (
+                    "orange" if token == new else ("teal" if len(token) > 1 else "blue")
+                )
                 c.box(x, y, width, 30, colour=colour, words=token, size=13, mono=True, radius=4)
                 x += width + 1.5
             x += 3

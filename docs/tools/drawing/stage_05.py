@@ -33,9 +33,9 @@ def average() -> str:
     equal = [[1 / (row + 1)] * (row + 1) for row in range(5)]
     chosen = [softmax(row) for row in SCORES]
     cell, top = 48.0, 66.0
-    for left, rows, name, colour in (
-        (104.0, equal, "equal shares: the average", "grey"),
-        (452.0, chosen, "chosen shares: attention", "teal"),
+    for left, rows, name in (
+        (104.0, equal, "equal shares: the average"),
+        (452.0, chosen, "chosen shares: attention"),
     ):
         c.text(left + 2.5 * cell, 26, name, bold=True)
         c.cells(

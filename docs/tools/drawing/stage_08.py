@@ -22,8 +22,8 @@ def gpt() -> str:
     c.text(left - 34, 244, "× n_layer", size=13, anchor="end", colour="soft")
     c.box(left, 312, wide, 34, colour="grey", words="final norm")
     c.box(left, 370, wide, 36, colour="orange", words="output layer")
-    for y, end in ((60, 81), (124, 157), (208, 227), (278, 309), (348, 367)):
-        c.arrow((middle, y), (middle, end))
+    for start, end in ((60, 81), (124, 157), (208, 227), (278, 309), (348, 367)):
+        c.arrow((middle, start), (middle, end))
     shapes: list[tuple[float, str, str, Colour]] = [
         (46, "[16, 128]", "16 windows of 128 ids", "blue"),
         (108, "[16, 128, 192]", "192 numbers each: the stream", "blue"),

@@ -83,10 +83,10 @@ def standing() -> str:
     def at(loss: float) -> float:
         return left + wide * (8.294 - loss) / 8.294
 
-    for loss in range(9):
-        x = at(float(loss))
+    for mark in range(9):
+        x = at(float(mark))
         c.path([(x, y - 4), (x, y + 4)], colour="grey", width=1.2)
-        c.text(x, y + 22, str(loss), size=12, mono=True, colour="soft")
+        c.text(x, y + 22, str(mark), size=12, mono=True, colour="soft")
     floor = at(1.2619)
     c.box(floor, y - 9, left + wide - floor, 18, colour="red", strength=0.14, edge=False, radius=2)
     c.text((floor + left + wide) / 2, y + 48, "nobody gets here", size=12, colour="red")
