@@ -52,7 +52,7 @@ docs: $(DOCS)  ## pictures, tree and links brought up to date; the site in build
 	$(BIN)/python docs/tools/lines.py --write
 	$(BIN)/mkdocs build --quiet
 
-course: $(READY)  ## every experiment of the course and the guide: what it prints is what the page says
+course: $(DEV)  ## every experiment of the course and the guide: what it prints is what the page says
 	OMP_NUM_THREADS=1 $(BIN)/python docs/tools/blocks.py docs/course docs/guide
 
 clean:  ## remove what the targets above made; runs/ stays
