@@ -50,7 +50,7 @@ docs: $(DOCS)  ## pictures, tree and links brought up to date; the site in build
 	$(BIN)/python docs/tools/pictures.py --write
 	$(BIN)/python docs/tools/tree.py --write
 	$(BIN)/python docs/tools/lines.py --write
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 course: $(DEV)  ## every experiment of the course and the guide: what it prints is what the page says
 	OMP_NUM_THREADS=1 $(BIN)/python docs/tools/blocks.py docs/course docs/guide

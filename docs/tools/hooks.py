@@ -132,6 +132,9 @@ def _brought(chunk: str, here: Path, shown: set[str]) -> tuple[str, list[str]]:
         path = link.file(here)
         parts.append(chunk[end : link.span[0]])
         end = link.span[1]
+        if not path.is_file():  # docs/tools/lines.py says so
+            parts.append(f"`{link.text}`")
+            continue
         lines = lines_of(path, link.text)
         target = os.path.relpath(DOCS / _copy(path), here.parent).replace(os.sep, "/")
         anchor = f"#__codelineno-0-{lines[0]}" if lines else ""
