@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from drawing.axes import COLOURS, Axes, labelled
-from drawing.canvas import Canvas
+from drawing.canvas import Canvas, Colour
 from drawing.gallery import picture
 
 ROOT = Path(__file__).parents[3]

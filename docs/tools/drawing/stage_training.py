@@ -15,7 +15,7 @@ from bardling.training.config import Schedule
 from bardling.training.muon import orthogonalised
 from bardling.training.schedule import lr_fraction
 from drawing.axes import COLOURS, Axes, labelled
-from drawing.canvas import Canvas, Point
+from drawing.canvas import Canvas, Colour, Point
 from drawing.gallery import picture
 
 ROOT = Path(__file__).parents[3]
@@ -100,7 +100,7 @@ def schedules() -> str:
 
 
 def _apart(name: str) -> float:
-    return {"exponential": -8.0, "cosine": 6.0}.get(name, 4.0)
+    return {"exponential": -12.0, "cosine": 4.0}.get(name, 5.0)
 
 
 @picture("11-step")
