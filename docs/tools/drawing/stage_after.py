@@ -34,7 +34,7 @@ def sizes_at_budgets() -> str:
         y_ticks=(1, 2, 3),
         show=_short,
     )
-    law = found["law_at_floor"]
+    law, floor = found["law_at_floor"], found["floor"]
 
     def loss(size: float, tokens: float) -> float:
         of_size = law["of_size"] / size ** law["size_power"]
@@ -68,7 +68,6 @@ def sizes_at_budgets() -> str:
             size=12,
             anchor="start",
         )
-    floor = found["floor"]
     canvas.path(
         [axes.at(20000.0, floor), axes.at(30000000.0, floor)], colour="ink", width=1, dashed=True
     )
@@ -179,8 +178,8 @@ def preference() -> str:
         steps = [k / 5 for k in range(-60, 61)]
         pairs = [(x, math.log1p(math.exp(-beta * x))) for x in steps]
         axes.curve([pair for pair in pairs if pair[1] <= 2.2], colour)
-    canvas.dot(*axes.at(0, math.log(2)), 5, colour="ink")
     start = axes.at(0, math.log(2))
+    canvas.dot(*start, 5, colour="ink")
     canvas.text(
         start[0] + 10, start[1] - 10, "begins here: ln 2", colour="ink", size=12, anchor="start"
     )
