@@ -18,12 +18,17 @@ REMOVALS: dict[str, dict[str, Any]] = {
 }
 
 
-def main(budget: str = "150steps", runs_dir: Path = Path("runs")) -> dict[str, float]:
+def main(
+    budget: str = "150steps",
+    runs_dir: Path = Path("runs"),
+    corpus: str = "stories:2000",
+    names: tuple[str, ...] = tuple(REMOVALS),
+) -> dict[str, float]:
     """Train a model for each removal; return the losses by name."""
     losses = {}
-    for name, change in REMOVALS.items():
+    for name in names:
         run = bardling.train(
-            "stories:2000",
+            corpus,
             budget=budget,
             runs_dir=runs_dir,
             tokenizer="char",
@@ -33,7 +38,7 @@ def main(budget: str = "150steps", runs_dir: Path = Path("runs")) -> dict[str, f
             block_size=64,
             sample_tokens=0,
             quick_checks=False,
-            **change,
+            **REMOVALS[name],
         )
         losses[name] = run.validation_loss().loss
         print(f"{name:16} {losses[name]:.3f} nats per character")

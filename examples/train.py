@@ -5,10 +5,12 @@ from pathlib import Path
 import bardling
 
 
-def main(budget: str = "300steps", runs_dir: Path = Path("runs")) -> bardling.Run:
+def main(
+    budget: str = "300steps", runs_dir: Path = Path("runs"), corpus: str = "stories:4000"
+) -> bardling.Run:
     """Train, measure on text that was kept back, and return the run."""
     run = bardling.train(
-        "stories:4000", budget=budget, runs_dir=runs_dir, n_layer=2, n_embd=96, sample_tokens=0
+        corpus, budget=budget, runs_dir=runs_dir, n_layer=2, n_embd=96, sample_tokens=0
     )
     found = run.validation_loss()
     print(f"{run.folder.path}, step {run.step}: {found.loss:.3f} nats per token")
