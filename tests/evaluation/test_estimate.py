@@ -22,4 +22,4 @@ def test_the_mean_is_near_the_whole_by_its_error():
     assert few.error == pytest.approx(4 * many.error, rel=0.6)
     assert estimate_loss(model, tokens, batches=20, batch_size=16) == few
     assert estimate_loss(model, tokens, batches=20, batch_size=16, seed=1).loss != few.loss
-    assert estimate_loss(model, tokens, batches=1).error == 0.0
+    assert estimate_loss(model, tokens, batches=1).error is None

@@ -86,9 +86,10 @@ def run(argv: Sequence[str]) -> int:
         f"  knowing nothing: {math.log(vocabulary):.4f} nats, perplexity {vocabulary}\n"
     )
     if estimate is not None:
+        error = "" if estimate.error is None else f" +- {estimate.error:.4f} (standard error)"
         show_text(
             f"  by {estimate.batches} random batches of the validation split: "
-            f"{estimate.loss:.4f} +- {estimate.error:.4f} (standard error)\n"
+            f"{estimate.loss:.4f}{error}\n"
         )
     if writing is not None:
         show_text(_about(writing))

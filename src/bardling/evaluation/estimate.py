@@ -21,8 +21,8 @@ class Estimate:
     """A mean over batches, in nats per token."""
 
     loss: float
-    error: float
-    """Its standard error: two such estimates differ by about 1.4 of these."""
+    error: float | None
+    """Its standard error, which one batch alone cannot tell: two estimates differ by about 1.4."""
     batches: int
 
 
@@ -55,5 +55,5 @@ def estimate_loss(
     for step in range(batches):
         batch = windows.batch(step, range(batch_size)).to(model.device)
         losses.append(float(next_token_loss(reader, batch)) / batch.n_targets)
-    error = statistics.stdev(losses) / len(losses) ** 0.5 if len(losses) > 1 else 0.0
+    error = statistics.stdev(losses) / len(losses) ** 0.5 if len(losses) > 1 else None
     return Estimate(loss=statistics.fmean(losses), error=error, batches=batches)
