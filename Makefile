@@ -36,8 +36,8 @@ fuzz: $(DEV)  ## every reader of files against bytes that atheris makes, a minut
 	$(BIN)/python tests/reliability/fuzz.py
 
 check: $(DEV)  ## style, types, layers
-	$(BIN)/ruff check src tests benchmarks docs/tools
-	$(BIN)/ruff format --check src tests benchmarks docs/tools
+	$(BIN)/ruff check src tests benchmarks docs/tools examples
+	$(BIN)/ruff format --check src tests benchmarks docs/tools examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
