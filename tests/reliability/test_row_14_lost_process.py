@@ -35,12 +35,6 @@ PROTECTIONS = (
         broken="wanted = resume",
         test="test_a_restart_goes_on_and_ends_at_the_losses_of_an_undisturbed_run",
     ),
-    Protection(
-        file="machine/ranks.py",
-        line="attempt = where.restarts if where.same_store else 0",
-        broken="attempt = 0",
-        test="test_a_restart_goes_on_and_ends_at_the_losses_of_an_undisturbed_run",
-    ),
 )
 
 

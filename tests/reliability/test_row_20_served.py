@@ -69,7 +69,7 @@ def test_no_text_of_a_client_makes_one(desk: Desk, record_property):
         (ask,) = order_chat(desk, ChatRequest(messages=said, max_tokens=1)).asks
         names = {number: name for name, number in tokenizer.special_tokens.items()}
         marks = [names[number] for number in ask.ids if number in control]
-        assert marks == ["<|system|>", "<|user|>", "<|assistant|>"]
+        assert marks == ["<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>"]
         assert tokenizer.decode(ask.ids).count(text) >= 2
     record_property("measured", f"{len(texts)} prompts and conversations: no control token")
 

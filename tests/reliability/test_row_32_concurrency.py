@@ -27,8 +27,8 @@ PROTECTIONS = (
     ),
     Protection(
         file="serving/writing.py",
-        line='self._draws = stream(ask.seed, "sampling")',
-        broken='self._draws = DRAWS = globals().setdefault("DRAWS", stream(0, "sampling"))',
+        line='return stream(self.ask.seed, "sampling")',
+        broken='return globals().setdefault("DRAWS", stream(0, "sampling"))',
         test="test_everybody_gets_the_text_of_who_asks_alone[24]",
     ),
 )

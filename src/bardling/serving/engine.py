@@ -52,7 +52,7 @@ class Engine:
         self._lock = threading.Condition()
         self._closing, self._deadline = False, float("inf")
         self._count = {"requests": 0, "tokens_read": 0, "tokens_written": 0}
-        self._threads = torch.get_num_threads()
+        self._threads = max(1, torch.get_num_threads() - 1)  # the event loop needs one too
         self._thread = threading.Thread(target=self._work, name="bardling engine", daemon=True)
         self._thread.start()
 
