@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -152,7 +153,7 @@ def joined() -> Iterator[Team]:
     with lost_members_told():
         attempt = where.restarts if where.same_store else 0
         number = f"{attempt}-{next(_JOININGS)}"  # a script may train several runs
-        store, _, _ = next(rendezvous("env://", where.rank, where.size))
+        store = _meeting_point(where.rank, where.size)
         dist.init_process_group(
             store=PrefixStore(f"group-{number}", store),
             rank=where.rank,
@@ -166,6 +167,17 @@ def joined() -> Iterator[Team]:
                 dist.destroy_process_group()
             raise  # after any other error nobody says goodbye: the others may be gone
     dist.destroy_process_group()
+
+
+@cache
+def _meeting_point(rank: int, size: int) -> Store:
+    """Return the store by which members find each other, one for all runs of a process.
+
+    A store of each run's own would listen where the last one's did, and who is quick would still
+    find that one.
+    """
+    store, _, _ = next(rendezvous("env://", rank, size))
+    return store
 
 
 @contextmanager
