@@ -42,13 +42,17 @@ for line in sys.stdin:
 
 
 class Warm:
-    """A process that has loaded what takes long, and nothing of ours; it forks for each test."""
+    """A process that has loaded what takes long, and nothing of ours; it forks for each test.
+
+    How much of a copy a test reaches is nobody's question: coverage is not told of it.
+    """
 
     def __init__(self) -> None:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", WARM],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parents[1],
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
         atexit.register(self.close)
 
