@@ -8,7 +8,7 @@ DOCS := $(VENV)/docs
 # torch is named with its exact version because a range would take the newest build there is.
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet "torch==2.13.0"
 
-.PHONY: demo test slow reliability soak fuzz check bench docs course clean
+.PHONY: demo test slow reliability soak fuzz check bench docs course package clean
 
 demo: $(READY)  ## train for two minutes on stories the package makes itself; see how good it is
 	@$(BIN)/bardling train demo --resume auto --name demo
@@ -54,6 +54,18 @@ docs: $(DOCS)  ## pictures, tree and links brought up to date; the site in build
 
 course: $(DEV)  ## every experiment of the course and the guide: what it prints is what the page says
 	OMP_NUM_THREADS=1 $(BIN)/python docs/tools/blocks.py docs/course docs/guide
+
+package: $(READY)  ## wheel and source archive, looked at, and tried in an environment of its own
+	$(INSTALL) -e ".[release]"
+	rm -rf build/dist build/try
+	$(BIN)/python -m build --outdir build/dist
+	$(BIN)/twine check --strict build/dist/*
+	! $(BIN)/python -m zipfile --list build/dist/*.whl | tail -n +2 | grep -v "^bardling"
+	$(PYTHON) -m venv build/try
+	PIP_CONSTRAINT=constraints.txt build/try/bin/pip install --quiet "torch==2.13.0" build/dist/*.whl
+	cd build/try && bin/bardling --version && \
+		bin/bardling train stories:1000 --budget 20steps --name try && \
+		bin/bardling generate try --max-new-tokens 40
 
 clean:  ## remove what the targets above made; runs/ stays
 	rm -rf $(VENV) build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

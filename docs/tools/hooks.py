@@ -28,6 +28,9 @@ REST = {
     "reliability.md": "Reliability",
     "scale.md": "Several machines",
     "life.md": "After training",
+    "serving.md": "Serving",
+    "playground.md": "The page",
+    "peers.md": "Beside others",
     "decisions.md": "Decisions",
 }
 

@@ -8,6 +8,7 @@ The names below are loaded when they are first used, because importing torch tak
 
 import os
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ if TYPE_CHECKING:
     from bardling.trained import Run as Run
     from bardling.trained import load as load
 
-__version__ = "0.1.0"
+try:
+    __version__ = version("bardling")
+except PackageNotFoundError:  # read from its source, and never installed
+    __version__ = "0+source"
 
 # Tensors of several MiB in pages of 2 MiB, which torch asks for once, at its first tensor: steps of
 # wide models gain 5 to 8 % (docs/performance.md). Whoever has set it is left alone.

@@ -45,7 +45,7 @@ def test_unknown_verb_names_the_nearest(cli):
         "bardling: 'trian' is no verb of bardling, did you mean 'train'?; "
         "there are train, generate, evaluate, data, tokenizer, check, ladder, sweep, scale, "
         "probe, finetune, chat, serve, distill, align, export, import, unpickle, presets, report, "
-        "runs, bench, doctor\n"
+        "runs, bench, doctor, completion\n"
     )
 
 

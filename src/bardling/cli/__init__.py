@@ -33,10 +33,7 @@ VERBS = {
     "probe": ("bardling.cli.probe", "look inside a model: words, attention, what comes next"),
     "finetune": ("bardling.cli.finetune", "let a trained model learn another text, or adapters"),
     "chat": ("bardling.cli.chat", "talk with a model that has learned to answer"),
-    "serve": (
-        "bardling.cli.serve",
-        "serve models to OpenAI's clients, and to a browser",
-    ),
+    "serve": ("bardling.cli.serve", "serve models to OpenAI's clients, and to a browser"),
     "distill": ("bardling.cli.distill", "let a smaller model learn from a trained one"),
     "align": ("bardling.cli.align", "let a trained model prefer one answer to another (DPO)"),
     "export": ("bardling.cli.export", "write a model for transformers and others, and check it"),
@@ -47,6 +44,7 @@ VERBS = {
     "runs": ("bardling.cli.runs", "show the runs made so far"),
     "bench": ("bardling.cli.bench", "time training, writing, tokenizers and data on this machine"),
     "doctor": ("bardling.cli.doctor", "show what this machine can do and what a run will use"),
+    "completion": ("bardling.cli.completion", "let the tab key complete verbs, options and runs"),
 }
 
 

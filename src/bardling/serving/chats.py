@@ -7,11 +7,10 @@ from typing import Any
 
 from bardling.finetuning.chatting import chat_prompt
 from bardling.serving.answering import Desk, Order
-from bardling.serving.asking import Ask
 from bardling.serving.choices import Choice, News, Words, chat_figures
-from bardling.serving.completions import finish_reason, seed_of, strategy_of
 from bardling.serving.refusals import Refused
 from bardling.serving.schemas import ChatRequest
+from bardling.serving.wanted import asks_for, finish_reason, seed_of
 from bardling.text.chat import ANSWERS, Message
 
 SPEAKS = {"role": ANSWERS, "content": ""}
@@ -37,21 +36,10 @@ def order_chat(desk: Desk, request: ChatRequest) -> Order:
     desk.require_room(count, count * most, n_top)
     said = [Message(message.role, message.text) for message in request.messages]
     prompt = chat_prompt(run, said, max_new_tokens=most)
-    seed, strategy = seed_of(request), strategy_of(request)
+    seed = seed_of(request)
     return Order(
         served=served,
-        asks=[
-            Ask(
-                ids=tuple(prompt.ids),
-                strategy=strategy,
-                max_new_tokens=most,
-                seed=(seed + number) % 2**64,
-                stop=request.stop,
-                ends=prompt.ends,
-                n_top=n_top,
-            )
-            for number in range(count)
-        ],
+        asks=asks_for(prompt, request, count=count, seed=seed, most=most, n_top=n_top),
         choices=[Choice(words, prompt, tells=n_top is not None) for _ in range(count)],
         n_prompts=1,
         shape=ChatShape(

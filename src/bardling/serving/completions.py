@@ -5,13 +5,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bardling.generation.sampling import Greedy, Sample
 from bardling.generation.text import Prompt
 from bardling.serving.answering import Desk, Order
-from bardling.serving.asking import Ask, End
 from bardling.serving.choices import Choice, News, Words, completion_figures
 from bardling.serving.refusals import Refused
-from bardling.serving.schemas import CompletionRequest, Ids, Wishes
+from bardling.serving.schemas import CompletionRequest, Ids
+from bardling.serving.wanted import asks_for, finish_reason, seed_of
 from bardling.trained import Run
 
 NEW_TOKENS = 16
@@ -34,19 +33,19 @@ def order_completion(desk: Desk, request: CompletionRequest) -> Order:
     choices = [
         Choice(words, prompt, echo=echo, tells=tells) for prompt in prompts for _ in range(count)
     ]
-    seed, strategy = seed_of(request), strategy_of(request)
+    seed = seed_of(request)
     asks = [
-        Ask(
-            ids=tuple(prompt.ids),
-            strategy=strategy,
-            max_new_tokens=most,
-            seed=(seed + number) % 2**64,
-            stop=request.stop,
+        ask
+        for place, prompt in enumerate(prompts)
+        for ask in asks_for(
+            prompt,
+            request,
+            count=count,
+            seed=seed,
+            most=most,
             n_top=request.logprobs,
             of_prompt=choices[place * count].asks_of_prompt,
         )
-        for place, prompt in enumerate(prompts)
-        for number in range(count)
     ]
     warnings = list(dict.fromkeys(told for prompt in prompts for told in prompt.warnings))
     shape = CompletionShape(served.name, words, warnings, tells=tells, usage=request.tells_usage)
@@ -73,25 +72,6 @@ def read(run: Run, prompt: str | Ids) -> Prompt:
         told = f"the prompt has {len(prompt)} tokens: only the last {size} are seen"
         return Prompt(ids=ids, text=run.tokenizer.decode(ids), warnings=(told,))
     return Prompt(ids=ids, text=run.tokenizer.decode(ids), warnings=warnings)
-
-
-def seed_of(wishes: Wishes) -> int:
-    """Return what the first text of each prompt is drawn by; the next ones count on from it."""
-    return secrets.randbits(64) if wishes.seed is None else wishes.seed
-
-
-def strategy_of(wishes: Wishes) -> Greedy | Sample:
-    """Return how tokens are chosen; OpenAI's temperature is 1 where none is said."""
-    temperature = 1.0 if wishes.temperature is None else wishes.temperature
-    if temperature == 0.0:
-        return Greedy()
-    top_p = 1.0 if wishes.top_p is None else wishes.top_p
-    return Sample(temperature=float(temperature), top_k=wishes.top_k or 0, top_p=float(top_p))
-
-
-def finish_reason(end: End | None) -> str | None:
-    """Return why a text ended, in OpenAI's words; None while it has not."""
-    return None if end is None else end.reason
 
 
 class CompletionShape:
