@@ -12,8 +12,8 @@ INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet "
 
 demo: $(READY)  ## train for two minutes on stories the package makes itself; see how good it is
 	@$(BIN)/bardling train demo --resume auto --name demo
-	@$(BIN)/bardling generate demo --max-new-tokens 800 --temperature 0.5
-	@$(BIN)/bardling report demo
+	@echo && $(BIN)/bardling generate demo --max-new-tokens 800 --temperature 0.5
+	@echo && $(BIN)/bardling report demo
 
 test: $(DEV)  ## all quick tests; with COVER=1 also how much of src they reach
 	@# One thread for each of the two workers: teams of threads on shared cores wait for each other.

@@ -19,6 +19,7 @@ from rich.text import Text
 FONT_FACE = re.compile(r"@font-face\s*{[^}]*}\s*")
 MOVES = re.compile(r"\x1b(\[[0-9;?]*[A-HJKSTfhlsu]|\][^\x07]*\x07)")
 """What moves the cursor or names the window; colours end in m and stay."""
+UP, ERASED = "\x1b[1A", "\x1b[2K"
 
 
 def shown(command: list[str], columns: int) -> str:
@@ -39,12 +40,17 @@ def shown(command: list[str], columns: int) -> str:
         sys.stderr.buffer.write(part)
         sys.stderr.flush()
     os.waitpid(pid, 0)
-    return "\n".join(_last_writing(line) for line in said.decode("utf-8").split("\n"))
+    return settled(said.decode("utf-8"))
 
 
-def _last_writing(line: str) -> str:
-    """Return a line without what was written over: a status that came and went."""
-    return MOVES.sub("", line.rstrip("\r").rsplit("\r", 1)[-1])
+def settled(said: str) -> str:
+    """Return what stays on the screen: no status that came and went, and no bar that was erased."""
+    lines: list[str] = []
+    for line in said.replace("\r\n", "\n").split("\n"):
+        lines = lines[: len(lines) - line.count(UP)]
+        last = line.rsplit("\r", 1)[-1].rsplit(ERASED, 1)[-1]
+        lines.append(MOVES.sub("", last))
+    return "\n".join(lines)
 
 
 def picture(screen: str, *, title: str, columns: int) -> str:
