@@ -31,12 +31,12 @@ def loss_chart(curves: Sequence[Curve], levels: Mapping[str, float], *, x_label:
     axes = figure.subplots()
     for curve, colour in zip(curves, COLOURS, strict=False):
         axes.plot(curve.x, curve.y, label=curve.label, color=colour, linewidth=1.8)
-    right = max((max(curve.x, default=0.0) for curve in curves), default=1.0)
     for label, value in levels.items():
         axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
         axes.annotate(
-            f"{label} {value:.3f}", (right, value), ha="right", va="bottom", color=GREY, fontsize=9
-        )
+            f"{label} {value:.3f}", (1.0, value), xycoords=("axes fraction", "data"),
+            xytext=(4, 0), textcoords="offset points", va="center", color=GREY, fontsize=9,
+        )  # fmt: skip
     values = [y for curve in curves for y in curve.y] + list(levels.values())
     if values and min(values) > 0:
         axes.set_yscale("log")
@@ -49,8 +49,10 @@ def loss_chart(curves: Sequence[Curve], levels: Mapping[str, float], *, x_label:
     for spine in ("top", "right"):
         axes.spines[spine].set_visible(False)
     paint(axes, figure)
-    if curves:
-        axes.legend(frameon=False, labelcolor=GREY)
+    if curves:  # above the chart: within it the dashes of a level would strike words through
+        axes.legend(
+            frameon=False, labelcolor=GREY, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3
+        )
     return svg_element(figure)
 
 
