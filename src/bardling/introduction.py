@@ -24,8 +24,9 @@ def facts_of(bench: Workbench, start_step: int) -> RunFacts:
         total_steps=config.total_steps,
         batch_tokens=bench.batch_tokens,
         val_subset_tokens=bench.validation.subset_tokens,
-        longest_document=documents.longest if documents else 0,
+        longest_document=documents.longest if documents and documents.nats is not None else 0,
         n_pairs=bench.lesson.n_pairs,
         batch_pairs=bench.settings.batch_size if bench.lesson.n_pairs else 0,
         floor=bench.validation.whole_floor,
+        chats=bool(config.chat),
     )

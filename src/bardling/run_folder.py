@@ -16,6 +16,7 @@ left to checkpoint.py.
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ from bardling.machine.seat import seat
 
 _STEP = re.compile(r"step-(\d{6,})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_TIME = re.compile(r"-\d{8}-\d{6}x*$")
 SETTINGS_BYTES = 2**20
 """Of a config.json at most, and of other small files of a run."""
 
@@ -206,11 +208,17 @@ def list_runs(folder: Path) -> list[RunFolder]:
 
 
 def find_run(word: str | Path, folder: Path) -> RunFolder:
-    """Return the run at a path or, failing that, of that name in `folder`."""
+    """Return the run at a path or, failing that, of that name in `folder`.
+
+    A name without the time that `new_run` puts after it means the newest run of that name.
+    """
     for path in (Path(word), folder / word):
         if RunFolder(path).is_run():
             return RunFolder(path)
     known = [run.name for run in list_runs(folder)]
+    timed = [name for name in known if _TIME.sub("", name) == str(word)]
+    if timed:
+        return RunFolder(folder / max(timed))
     there = f"; runs in {folder}: {', '.join(known)}" if known else f"; {folder} has no runs yet"
     raise UsageError(f"there is no run '{word}'{nearest(Path(word).name, known)}{there}")
 
@@ -218,7 +226,8 @@ def find_run(word: str | Path, folder: Path) -> RunFolder:
 def new_run(name: str | None, corpus: str, folder: Path) -> RunFolder:
     """Return a folder for a new run, not yet made; without a name, corpus and time make one."""
     if name is None:
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(corpus).stem).strip("-.") or "run"
+        plain = unicodedata.normalize("NFKD", Path(corpus).stem).encode("ascii", "ignore").decode()
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.") or "run"
         name = f"{stem[:60]}-{datetime.now():%Y%m%d-%H%M%S}"
         while (folder / name).exists():
             name += "x"

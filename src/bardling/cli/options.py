@@ -17,6 +17,8 @@ Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hi
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 
 Arguments = TypeVar("Arguments")
+PARTED = ("data", "tokenizer", "bench")
+"""The verbs that do several things, by the word after them."""
 Verb = Callable[[Sequence[str]], int]
 """Words of a command line to its exit code."""
 
@@ -46,7 +48,8 @@ def parse(
 
 def _about(unknown: Sequence[str], kind: Any, default: Any, prog: str) -> str:
     """Say which word means nothing, and what may have been meant."""
-    verb = prog.split()[1]
+    words = prog.split()[1:]
+    verb = " ".join(words[: 2 if words[0] in PARTED else 1])
     options = [word.split("=")[0] for word in unknown if word.startswith("-")]
     if not options:
         return f"{verb} can do nothing with '{unknown[0]}'; text with spaces needs quotes"

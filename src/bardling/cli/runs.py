@@ -14,6 +14,9 @@ from bardling.reporting.console import nats
 from bardling.reporting.screen import Screen
 from bardling.run_folder import RunFolder, list_runs, runs_folder
 
+NARROW = 80
+"""Columns of a terminal below which some of the table are left out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunsArguments:
@@ -32,16 +35,18 @@ def run(argv: Sequence[str]) -> int:
     if not runs:
         screen.print(f"there are no runs in '{folder}' yet; begin with: bardling train shakespeare")
         return 0
+    is_narrow = screen.width < NARROW
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("run", overflow="fold", min_width=16)
-    table.add_column("corpus", overflow="ellipsis", no_wrap=True)
-    for name in ("parameters", "step", "best val loss"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
+    if not is_narrow:
+        table.add_column("corpus", overflow="ellipsis", no_wrap=True)
+    for name in ("step", "best val loss") if is_narrow else ("parameters", "step", "best val loss"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=9)
+    table.add_column("state", no_wrap=True, min_width=10)
     advice = []
     for one in runs:
         row, told = _row(one, one.name if arguments.runs_dir is None else str(one.path))
-        table.add_row(*row)
+        table.add_row(*((row[0], *row[3:]) if is_narrow else row))
         advice += [told] if told else []
     screen.print(table, soft_wrap=False)
     screen.print("".join(f"\n{told}" for told in advice), end="\n" if advice else "")

@@ -89,15 +89,19 @@ def _difference(before: str, after: str) -> str:
 def drop_metadata_lines(documents: Sequence[str]) -> Outcome:
     """Take out lines that are no content: page numbers, `***` rules, bare links, boilerplate.
 
-    Boilerplate is a short line that stands in many of at least ten documents.
+    Boilerplate is a short line that stands in many of at least ten documents; headings of Markdown
+    are none.
     """
     done = Outcome(name="metadata")
     common = _common_lines(documents)
+    told = set[str]()
     for text in documents:
         lines = text.split("\n")
         goes = [_is_metadata(line) or line.strip() in common for line in lines]
         kept = "\n".join(line for line, gone in zip(lines, goes) if not gone)
-        done.keep(text, kept, repr(lines[goes.index(True)][:80]) if any(goes) else "")
+        new = [line for line, gone in zip(lines, goes) if gone and line not in told]
+        told.update(new)
+        done.keep(text, kept, repr(new[0][:80]) if new else "")
     return done
 
 
@@ -117,7 +121,8 @@ def _common_lines(documents: Sequence[str]) -> set[str]:
         line for text in documents for line in {line.strip() for line in text.split("\n")}
     )
     least = max(3, COMMON_LINE * len(documents))
-    return {line for line, n in counts.items() if n >= least and 0 < len(line) <= SHORT_LINE}
+    often = {line for line, n in counts.items() if n >= least and 0 < len(line) <= SHORT_LINE}
+    return {line for line in often if not line.startswith("#")}
 
 
 def tidy_whitespace(documents: Sequence[str]) -> Outcome:

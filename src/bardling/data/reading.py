@@ -8,6 +8,7 @@ held is given as a `LongFile`, which is read as often as it is asked for.
 import codecs
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -213,8 +214,8 @@ class _Oddities:
             note(f"{file}: {self.n_nul} NUL kept, the first at character {self.first_nul:,}")
         if self.n_ends:
             note(
-                f"{file}: '{END_TOKEN}' stands there {self.n_ends:,} times and is read as text; to "
-                f"part documents by it: bardling data clean {file} --separator '{END_TOKEN}'"
+                f"{file}: '{END_TOKEN}' stands there {self.n_ends:,} time{'s' if self.n_ends > 1 else ''} and is read as text; to "
+                f"part documents by it: bardling data clean {shlex.quote(str(file))} --separator '{END_TOKEN}'"
             )
         if self.n_cr:
             alone = self.n_cr - self.n_crlf

@@ -112,7 +112,7 @@ def _made(config: RunConfig, step: int) -> list[str]:
         return [f"Trained by others: taken from `{config.data.corpus}`, and exported as it was."]
     how = f"Fine-tuned from `{config.start}`" if config.start else "Trained from scratch"
     return [
-        f"{how} by [bardling](https://pypi.org/project/bardling/) on "
+        f"{how} by bardling on "
         f"`{config.data.corpus}`; these are the weights of step {step:,}. The run again:",
         *("", "```sh", training_command(config), "```"),
     ]

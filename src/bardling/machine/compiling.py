@@ -41,7 +41,7 @@ def missing_compiler(device: torch.device) -> str | None:
         return None
     if device.type == "cuda":
         return "triton is not installed"
-    return "no C++ compiler is found (g++ or clang++)"
+    return "there is no C++ compiler: install g++ or clang++"
 
 
 def pick_compile(wish: CompileWish, device: torch.device, *, seconds: float) -> tuple[bool, str]:

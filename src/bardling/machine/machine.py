@@ -114,7 +114,7 @@ def choose_machine(
         device=device,
         precision=precision,
         compiled=compiled,
-        compile_reason=f"{reason}; {why}" if why else reason,
+        compile_reason=reason if why in ("", reason) else f"{reason}; {why}",
         kernels=kernels,
         threads=pick_threads(config.threads),
         team=team,

@@ -59,6 +59,10 @@ def config_for(target: str, budget: str | None = None) -> RunConfig:
         config = alike.for_budget(budget).with_overrides(corpus=target)
         return config if hub_set(target) is None else config.with_overrides(**HUB_TEXT)
     known = [*PRESETS, *CORPORA]
+    path = Path(target)
+    if path.suffix or "/" in target:
+        beside = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UsageError(f"there is no file or folder '{target}'{nearest(path.name, beside)}")
     raise UsageError(
         f"'{target[:100]}' is no preset, no corpus and no file{nearest(target, known)}; "
         f"there are {', '.join(dict.fromkeys(known))}, or give a text file or a folder"

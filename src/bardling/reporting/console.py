@@ -177,7 +177,8 @@ class PlainConsole(Watcher):
             above = excess(one["val_loss"], floor) + bits(one.get("val_bits_per_byte"))
             above += preferences(one)
             self._say(f"  {name}   {nats(one['val_loss'])}{above}  (step {one['step']})")
-        self._say(f"  next   bardling generate {shlex.quote(folder)}\n")
+        verb = "chat" if self.facts and self.facts.chats else "generate"
+        self._say(f"  next   bardling {verb} {shlex.quote(folder)}\n")
 
     @staticmethod
     def _beside(record: Mapping[str, Any]) -> str:

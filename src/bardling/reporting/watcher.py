@@ -41,6 +41,8 @@ class RunFacts:
     """Of them in one optimizer step."""
     floor: float | None = None
     """The least expected loss, in nats per token, where documents fit into the context."""
+    chats: bool = False
+    """Whether it learns to answer, so that one talks with it."""
 
     @property
     def passes(self) -> float:
