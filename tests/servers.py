@@ -3,6 +3,7 @@
 import http.client
 import json
 import math
+import os
 import socket
 import subprocess
 import sys
@@ -27,7 +28,8 @@ from families import TEXT, TOKENIZERS, family, randomised, run_of
 from tiny import SETTINGS, write_text
 from together import ENVIRONMENT
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = float(os.environ.get("PATIENCE_SECONDS", "60"))
+"""Before what does not come is given up; less where a broken line keeps it from coming."""
 ENDLESS = CharacterTokenizer.train([TEXT])
 """Without an end token, so that a text is as long as was asked for."""
 

@@ -1,5 +1,6 @@
 """RunFolder: where things lie, names, and reading a log that a crash cut short."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -80,10 +81,21 @@ def test_find_run_by_path_by_name_and_by_what_is_near(run):
         find_run("demo", folder / "empty")
 
 
+def test_a_name_without_its_time_means_the_newest(run):
+    folder = run.path.parent
+    for time in ("20261122-235959", "20261123-000001", "20261123-000001x"):
+        shutil.copytree(run.path, folder / f"tales-{time}")
+    shutil.copytree(run.path, folder / "tales-of-old")
+    assert find_run("tales", folder).name == "tales-20261123-000001x"
+    shutil.copytree(run.path, folder / "tales")
+    assert find_run("tales", folder).name == "tales"
+
+
 def test_new_runs_get_a_name_that_is_free_and_plain(run):
     folder = run.path.parent
     assert new_run("other", "x.txt", folder).name == "other"
     assert new_run(None, "/some/My Text (2).txt", folder).name.startswith("My-Text-2-20")
+    assert new_run(None, "mémoire à moi.txt", folder).name.startswith("memoire-a-moi-20")
     first = new_run(None, "shakespeare", folder)
     first.path.mkdir()
     assert new_run(None, "shakespeare", folder).path != first.path

@@ -149,7 +149,8 @@ def planned(
     text, rate = _look(config.data, data_dir), _measure(config.machine)
     choice, longer = (choose(text, times * seconds, rate) for times in (1.0, LONGER))
     note(f"planned for {config.training.budget}: {choice.words()}; for {choice.reason}")
-    note(f"in {LONGER:g} times as long: {longer.words()}")
+    if longer.settings != choice.settings:
+        note(f"in {LONGER:g} times as long: {longer.words()}")
     chosen = {name: value for name, value in choice.settings.items() if name in open_to_choice}
     return config.with_overrides(**chosen)
 

@@ -58,7 +58,8 @@ def test_settings(refused, words, code, said):
     [
         ("shakespear", "'shakespear' is no preset, no corpus and no file, did you mean 'shakes"),
         ("seed-01", "did you mean 'seed-0"),
-        ("missing.txt", "'missing.txt' is no preset, no corpus and no file"),
+        ("missing.txt", "there is no file or folder 'missing.txt'"),
+        ("texts/", "there is no file or folder 'texts/'"),
         ("x" * 5000, "is no preset, no corpus and no file"),
         ("--budget", "the corpus or preset comes first"),
     ],

@@ -21,6 +21,15 @@ def runs(cli, trained, tmp_path) -> Path:
     return runs
 
 
+def test_a_narrow_terminal_shows_names_and_numbers_whole(cli, runs, monkeypatch):
+    monkeypatch.setattr("bardling.cli.runs.NARROW", 1000)
+    done = cli("runs")
+    table, _, _ = done.out.partition("\n\n")
+    assert table.split("\n")[0].split() == ["run", "step", "best", "val", "loss", "state"]
+    row = next(line.split() for line in table.splitlines() if line.startswith("ended"))
+    assert row[0] == "ended" and row[1] == "12/12" and row[-1] == "ended"
+
+
 def test_what_is_said_of_each_run(cli, runs, trained, odd_text):
     done = cli("runs")
     assert (done.code, done.err) == (0, "")
@@ -58,7 +67,7 @@ def test_losses_that_were_not_finite(cli, runs):
     assert done.code == 0
     rows = {line.split()[0]: line.split() for line in done.out.partition("\n\n")[0].splitlines()}
     assert rows["ended"][-3:] == ["not", "finite", "ended"]
-    assert rows["stopped"][-2:] == ["0/12", "unfinished"]
+    assert rows["stopped"][-2:] == ["12/12", "unfinished"]  # by its checkpoint
 
 
 def test_names_are_whole_in_a_narrow_terminal(cli, runs, monkeypatch):

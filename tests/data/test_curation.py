@@ -63,6 +63,9 @@ def test_short_lines_that_stand_everywhere_are_boilerplate():
     done = drop_metadata_lines(texts)
     assert done.documents[3] == f"It was 3 o'clock.\n{long}" and done.n_changed == 12
     assert drop_metadata_lines(texts[:9]).n_changed == 0  # too few to know
+    assert done.examples == ["'Follow us!'"]  # told once, however often it went
+    headings = [f"## The idea\nNumber {i}." for i in range(12)]
+    assert drop_metadata_lines(headings).n_changed == 0
 
 
 def test_white_space_is_tidied():

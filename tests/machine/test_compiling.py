@@ -35,7 +35,7 @@ def path(tmp_path, monkeypatch):
 @pytest.mark.parametrize("device", [CPU, MPS], ids=str)
 def test_a_processor_needs_a_cpp_compiler(path, monkeypatch, device):
     path("gcc", "cc")
-    assert missing_compiler(device) == "there is no C++ compiler: install g++ or clang++"
+    assert missing_compiler(device) == "neither g++ nor clang++ is found"
     monkeypatch.setenv("CXX", "g++-13")
     assert missing_compiler(device) is not None
     path("g++-13")

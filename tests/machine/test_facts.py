@@ -7,7 +7,10 @@ from paper_machine import paper_machine
 LOAD, LIMIT, DRIVER = "was busy already", "OMP_NUM_THREADS is", "an NVIDIA driver"
 COMPILER, SLOWER, WORTH = "cannot be compiled", "slower here than in fp32", "may be worth a try"
 DISK, DATA = "make room", "BARDLING_DATA names"
-NO_COMPILER = {"compiler": None, "compiler_missing": "there is no C++ compiler: install g++ or clang++"}
+NO_COMPILER = {
+    "compiler": None,
+    "compiler_missing": "neither g++ nor clang++ is found",
+}
 
 CASES = [
     ({}, None),
@@ -62,4 +65,4 @@ def test_advice_names_the_figures_and_the_cure():
     busy = paper_machine(load=3.14).advice[0]
     assert "(load 3.1 on 4 cores)" in busy
     missing = paper_machine(**NO_COMPILER).advice[0]
-    assert missing.startswith("there is no C++ compiler: install g++ or clang++, so training cannot")
+    assert missing.startswith("neither g++ nor clang++ is found, so training cannot")

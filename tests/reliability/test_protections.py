@@ -52,7 +52,7 @@ class Warm:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", WARM],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parents[1],
-            env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**environment, "PYTHONDONTWRITEBYTECODE": "1", "PATIENCE_SECONDS": "15"},
         )  # fmt: skip
         atexit.register(self.close)
 

@@ -17,6 +17,7 @@ from promises import Protection
 
 from bardling.serving.limits import Limits
 from servers import (
+    PATIENCE_SECONDS,
     Place,
     percentile,
     random_run,
@@ -157,7 +158,7 @@ def until_closed(connection: socket.socket, drip: bytes = b"") -> float:
     """Return after how many seconds a connection is closed, into which something drips."""
     began = time.monotonic()
     connection.settimeout(0.1)
-    while time.monotonic() - began < 60:
+    while time.monotonic() - began < PATIENCE_SECONDS:
         try:
             if drip:
                 connection.sendall(drip)

@@ -208,10 +208,11 @@ def test_a_known_floor_stands_beside_every_loss():
 def test_a_context_too_short_for_the_floor_is_said():
     output = Output()
     with PlainConsole(Screen(output)) as console:
-        console.started(replace(FACTS, longest_document=799))
+        console.started(replace(FACTS, longest_document=799, chats=True))
         console.finished(RESULT, "runs/demo")
     said = output.getvalue()
     assert "floor  not comparable: documents have up to 799 tokens" in said
+    assert said.endswith("  next   bardling chat runs/demo\n\n")
     assert "= floor" not in said
 
 

@@ -59,7 +59,7 @@ def _row(run: RunFolder, word: str) -> tuple[tuple[str, ...], str]:
         config, result, records = run.config(), run.result(), run.metrics()
     except BardlingError as error:
         return (run.name, "", "", "", "", "damaged"), f"{run.name} is damaged: {error}"
-    step = max((record["step"] for record in records), default=0)
+    step = max([*(record["step"] for record in records), *run.steps()], default=0)
     losses = [record["val_loss"] for record in records if record.get("val_loss") is not None]
     best = nats(min(losses)) if losses else ""
     row = (

@@ -8,11 +8,11 @@ held is given as a `LongFile`, which is read as often as it is asked for.
 import codecs
 import json
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import TypeGuard
 
 from bardling.data.unpacking import CHUNK_BYTES, COMPRESSIONS, open_plain
@@ -213,9 +213,10 @@ class _Oddities:
         if self.n_nul:
             note(f"{file}: {self.n_nul} NUL kept, the first at character {self.first_nul:,}")
         if self.n_ends:
+            how_often = "once" if self.n_ends == 1 else f"{self.n_ends:,} times"
             note(
-                f"{file}: '{END_TOKEN}' stands there {self.n_ends:,} time{'s' if self.n_ends > 1 else ''} and is read as text; to "
-                f"part documents by it: bardling data clean {shlex.quote(str(file))} --separator '{END_TOKEN}'"
+                f"{file}: '{END_TOKEN}' stands there {how_often} and is read as text; to part "
+                f"documents by it: bardling data clean {quote(str(file))} --separator '{END_TOKEN}'"
             )
         if self.n_cr:
             alone = self.n_cr - self.n_crlf

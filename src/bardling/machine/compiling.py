@@ -41,7 +41,7 @@ def missing_compiler(device: torch.device) -> str | None:
         return None
     if device.type == "cuda":
         return "triton is not installed"
-    return "there is no C++ compiler: install g++ or clang++"
+    return "neither g++ nor clang++ is found"
 
 
 def pick_compile(wish: CompileWish, device: torch.device, *, seconds: float) -> tuple[bool, str]:
