@@ -129,8 +129,8 @@ def run_stats(argv: Sequence[str]) -> int:
 def _advice(found: Statistics) -> str:
     return (
         f"suggested: --model.block-size {found.block_size}, which holds 95 of 100 documents whole "
-        f"(2048 at most); read once, it is enough for about {count(found.n_parameters)} parameters, "
-        "by Chinchilla's 20 tokens for each; bardling train --budget TIME finds a size by itself"
+        f"(2048 at most); read once, it is enough for {count(found.n_parameters)} parameters, by "
+        "Chinchilla's 20 tokens for each; bardling train --budget TIME finds a size by itself"
     )
 
 
