@@ -53,7 +53,7 @@ docs: $(DOCS)  ## pictures, tree and links brought up to date; the site in build
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 course: $(DEV)  ## every experiment of the course and the guide: what it prints is what the page says
-	OMP_NUM_THREADS=1 $(BIN)/python docs/tools/blocks.py docs/course docs/guide
+	OMP_NUM_THREADS=1 $(BIN)/python docs/tools/blocks.py docs/course docs/guide docs/reference
 
 package: $(READY)  ## wheel and source archive, looked at, and tried in an environment of its own
 	$(INSTALL) -e ".[release]"

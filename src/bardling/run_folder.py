@@ -30,6 +30,7 @@ from bardling.machine.seat import seat
 
 _STEP = re.compile(r"step-(\d{6,})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+SHOWN_RUNS = 10  # where one is looked for that is not there
 _TIME = re.compile(r"-\d{8}-\d{6}x*$")
 SETTINGS_BYTES = 2**20
 """Of a config.json at most, and of other small files of a run."""
@@ -219,7 +220,9 @@ def find_run(word: str | Path, folder: Path) -> RunFolder:
     timed = [name for name in known if _TIME.sub("", name) == str(word)]
     if timed:
         return RunFolder(folder / max(timed))
-    there = f"; runs in {folder}: {', '.join(known)}" if known else f"; {folder} has no runs yet"
+    more = f" and {len(known) - SHOWN_RUNS} older" if len(known) > SHOWN_RUNS else ""
+    newest = ", ".join(known[-SHOWN_RUNS:])
+    there = f"; runs in {folder}: {newest}{more}" if known else f"; {folder} has no runs yet"
     raise UsageError(f"there is no run '{word}'{nearest(Path(word).name, known)}{there}")
 
 

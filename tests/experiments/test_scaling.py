@@ -9,6 +9,7 @@ import pytest
 import bardling
 from bardling.data.stories.corpus import stories
 from bardling.errors import UsageError
+from bardling.experiments import power_law
 from bardling.experiments.grids import BUDGETS, CONTEXT, SIZES, base, size_grid, story_sizes
 from bardling.experiments.power_law import Fit, PowerLaw
 from bardling.experiments.scaling import (
@@ -99,7 +100,13 @@ def test_seed_002_on_fewer_tokens():
     )
 
 
-def test_a_law_from_runs(tmp_path):
+@pytest.fixture
+def few_draws(monkeypatch):
+    """Say how sure a fit is by a tenth of the draws: here it is asked that it is said."""
+    monkeypatch.setattr(power_law, "DRAWS", 20)
+
+
+def test_a_law_from_runs(tmp_path, few_draws):
     found, page = bardling.scale(
         "stories:300", sizes=[(1, 32), (2, 32)], name="law", runs_dir=tmp_path,
         budgets=[f"{n}steps" for n in (1, 2, 3, 4)],
@@ -110,7 +117,7 @@ def test_a_law_from_runs(tmp_path):
     assert (page.parent / "scaling.png").is_file()
 
 
-def test_sizes_are_counted_in_the_runs_own_vocabulary(tmp_path):
+def test_sizes_are_counted_in_the_runs_own_vocabulary(tmp_path, few_draws):
     text = write_text(tmp_path)
     found, _ = bardling.scale(
         str(text), sizes=[(1, 32), (2, 32)], name="law", runs_dir=tmp_path,

@@ -111,17 +111,28 @@ def _best(
     least_squares = optional("scipy.optimize", "science", "a power law").least_squares
     log_n, log_d, log_loss = np.log(points).T
 
-    def residuals(numbers: Any) -> Any:
+    def terms(numbers: Any) -> Any:
         e, log_a, log_b, a, b = numbers
-        e = e if held is None else held
-        loss = np.exp(e) + np.exp(log_a - a * log_n) + np.exp(log_b - b * log_d)
-        return np.log(loss) - log_loss
+        floor = np.full_like(log_n, np.exp(e if held is None else held))
+        return np.stack([floor, np.exp(log_a - a * log_n), np.exp(log_b - b * log_d)])
+
+    def residuals(numbers: Any) -> Any:
+        return np.log(terms(numbers).sum(axis=0)) - log_loss
+
+    def slopes(numbers: Any) -> Any:
+        parts = terms(numbers)
+        floor, of_size, of_data = parts / parts.sum(axis=0)
+        floor = floor if held is None else np.zeros_like(floor)
+        return np.stack([floor, of_size, of_data, -log_n * of_size, -log_d * of_data], axis=1)
 
     bounds = ([-10.0, -20.0, -20.0, 0.01, 0.01], [5.0, 50.0, 50.0, 3.0, 3.0])
     fits = [
-        least_squares(residuals, start, bounds=bounds, loss="huber", f_scale=HUBER, x_scale="jac")
+        least_squares(
+            residuals, start, slopes,
+            bounds=bounds, loss="huber", f_scale=HUBER, x_scale="jac",
+        )
         for start in starts
-    ]
+    ]  # fmt: skip
     found: Float64[np.ndarray, " 5"] = min(fits, key=lambda fit: float(fit.cost)).x
     return found if held is None else np.concatenate(([held], found[1:]))
 
