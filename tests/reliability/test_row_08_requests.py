@@ -146,6 +146,53 @@ def wrong_chat(chance: random.Random) -> bytes:
     return json.dumps({"messages": chance.choice(MESSAGES), "max_tokens": 1}).encode()
 
 
+def wrong_question(chance: random.Random) -> bytes:
+    """Return a question of the page with a field that means nothing, or a value that does."""
+    known = {
+        "prompt": (3, {}, ["x"], "x" * 100_001),
+        "ids": ([-1], [2**24 + 1], ["x"], 3, [1.5]),
+        "temperature": (-1, 101, "hot", []),
+        "top_p": (0, 2, "x"),
+        "top_k": (-1, 1.5, "x"),
+        "count": (0, 10**6, "x"),
+        "model": ("none", 3, "x" * 201),
+        "word": ("", 3, "x" * 101),
+        "a": (3, ""),
+        "b": ([], ""),
+        "c": ({}, ""),
+        "source": ("else", 3),
+        "text": (3, "x" * 20_001),
+        "models": ("x", [3], ["none"], ["x"] * 13),
+        "begins": ("perhaps", 3, []),
+        "other": (1,),
+    }
+    names = chance.sample([*known], chance.choice((1, 2, 3)))
+    return json.dumps({name: chance.choice(known[name]) for name in names}).encode()
+
+
+def wrong_place(chance: random.Random) -> str:
+    """Return the path of what is not there, or asked for as nobody can."""
+    return chance.choice(
+        (
+            "/play/embedding?model=none",
+            "/play/embedding?source=else",
+            "/play/runs/none/log",
+            "/play/runs/demo/log?from=-1",
+            "/play/runs/demo/log?from=x",
+            "/play/runs/demo/log?from=1e9",
+            f"/play/runs/demo/log?from={2**60}",
+            f"/play/runs/demo/log?file={'x' * 41}",
+            "/play/runs/demo/samples?after=-2",
+            "/play/runs/..%2f..%2fetc/log",
+            "/play/runs/%00/log",
+            "/play/runs/demo/samples?after=%ff",
+            "/v1/models/none",
+            "/v1/models/..%2f..",
+            "/play/none",
+        )
+    )
+
+
 KINDS: tuple[tuple[str, Callable[[random.Random], bytes]], ...] = (
     ("/v1/completions", wrong_value),
     ("/v1/completions", wrong_value),
@@ -153,6 +200,11 @@ KINDS: tuple[tuple[str, Callable[[random.Random], bytes]], ...] = (
     ("/v1/chat/completions", wrong_chat),
     ("/v1/chat/completions", wrong_bytes),
     ("/play/next", wrong_bytes),
+    ("/play/next", wrong_question),
+    ("/play/attention", wrong_question),
+    ("/play/neighbours", wrong_question),
+    ("/play/analogy", wrong_question),
+    ("/play/tokens", wrong_question),
 )
 
 
@@ -173,6 +225,9 @@ def test_hostile_requests_are_refused(place: Place, count, record_property):
         error = answer.json["error"]
         assert error["message"] and len(error["message"]) < 1000, body[:200]
         statuses.add(answer.status)
+        if number % 5 == 0:
+            lost = place.ask("GET", wrong_place(chance))
+            assert 400 <= lost.status < 500 and lost.json["error"]["message"], lost.body
         if number % 20 == 0:
             began = time.monotonic()
             assert place.ask("GET", "/health").status == 200

@@ -30,6 +30,8 @@ from servers import (
 )
 
 SECONDS = 10.0
+SPARE_SECONDS = 0.1
+"""That an answer may take longer than twice its time because the machine is busy."""
 SHORT = Limits(head_seconds=0.6, body_seconds=0.6, stall_seconds=0.6, leave_seconds=0.5)
 WHOLE = Limits()
 
@@ -171,14 +173,14 @@ def until_closed(connection: socket.socket, drip: bytes = b"") -> float:
     return time.monotonic() - began
 
 
-def median_seconds(place: Place, count: int = 20) -> float:
-    """Return how long a short text takes."""
+def seconds_of_most(place: Place, count: int = 40) -> float:
+    """Return how long 95 of 100 short texts take at most."""
     took = []
     for _ in range(count):
         began = time.monotonic()
         assert place.complete(prompt="1", max_tokens=8, temperature=0).status == 200
         took.append(time.monotonic() - began)
-    return percentile(took, 0.5)
+    return percentile(took, 0.95)
 
 
 DRIPS = {
@@ -194,7 +196,7 @@ DRIPS = {
 
 
 def test_who_hardly_writes_is_cut(place: Place, limits: Limits, record_property):
-    usual = median_seconds(place)
+    usual = seconds_of_most(place)
     kinds = [*DRIPS.values()] * 10
     closed: list[float] = []
 
@@ -205,16 +207,16 @@ def test_who_hardly_writes_is_cut(place: Place, limits: Limits, record_property)
     threads = [threading.Thread(target=drip, args=kind) for kind in kinds]
     for thread in threads:
         thread.start()
-    beside = median_seconds(place)
+    beside = seconds_of_most(place)
     for thread in threads:
         thread.join()
     assert len(closed) == len(kinds) and max(closed) < 2 * limits.head_seconds + 1
-    assert beside < 10 * usual + 0.1
+    assert beside < 2 * usual + SPARE_SECONDS
     record_property(
         "measured",
         f"{len(closed)} clients that hardly write are cut within {max(closed):.1f} s (limit "
-        f"{limits.head_seconds:g} s); an answer beside them takes {beside / usual:.1f} times as "
-        "long",
+        f"{limits.head_seconds:g} s); 95 % of answers beside them within {beside * 1e3:.0f} ms, "
+        f"alone {usual * 1e3:.0f} ms",
     )
 
 

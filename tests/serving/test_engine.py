@@ -13,6 +13,7 @@ from bardling.serving import engine as engine_module
 from bardling.serving import slots as slots_module
 from bardling.serving.asking import Closing, End, Overloaded
 from bardling.serving.engine import Engine
+from bardling.serving.writing import Writing
 
 
 @pytest.fixture(params=["native", "torch", "unmasked"])
@@ -232,8 +233,8 @@ def test_what_takes_too_long_is_ended_when_it_closes(run, engine, slow):
     assert listener.wait().end.error == engine_module.GOING_DOWN
 
 
-def test_a_turn_that_fails_does_not_end_the_service(run, engine, monkeypatch):
-    """Those in work are told; the next one is served."""
+def test_a_turn_that_fails_does_not_end_the_service(run, engine, monkeypatch, caplog):
+    """Those in work are told; the next one is served. What it was stands in the log alone."""
     whole = write(engine, ask(run, "3 plus"))[0].text
     read, calls = engine._slots.read, []
 
@@ -246,6 +247,21 @@ def test_a_turn_that_fails_does_not_end_the_service(run, engine, monkeypatch):
     monkeypatch.setattr(engine._slots, "read", fail)
     (found,) = write(engine, ask(run, "3 plus"))
     assert found.end.reason == "error"
-    assert "no room" in found.end.error
+    assert found.end.error == engine_module.FAILED and "no room" in caplog.text
     assert write(engine, ask(run, "3 plus"))[0].text == whole
     assert engine.counters["running"] == 0
+
+
+def test_a_text_that_cannot_be_gone_on_with_ends_alone(run, engine, monkeypatch, caplog):
+    whole = write(engine, ask(run, "3 plus"))[0].text
+    go_on = Writing.write
+
+    def fail(writing, token, logits):
+        if writing.ask.seed == 13:
+            raise KeyError("of this text")
+        return go_on(writing, token, logits)
+
+    monkeypatch.setattr(Writing, "write", fail)
+    one, other = write(engine, ask(run, "3 plus"), ask(run, "3 plus", seed=13))
+    assert one.text == whole and other.end.error == engine_module.FAILED
+    assert "of this text" in caplog.text and engine.counters["running"] == 0

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from bardling.errors import UsageError
 from bardling.serving.app import build_app
 from bardling.serving.engine import Engine
-from bardling.serving.guard import _without_port
+from bardling.serving.guard import _own_address, _without_port
 from bardling.serving.limits import Limits
 from bardling.serving.models import Models, Served
 from bardling.serving.schemas import ChatRequest, CompletionRequest
@@ -157,3 +157,37 @@ def test_limits_have_both_ends():
 )  # fmt: skip
 def test_a_step_stands_behind_the_last_sign(word, path, checkpoint):
     assert split_step(word) == (path, checkpoint)
+
+
+def test_more_texts_than_can_ever_be_written_and_wait_are_refused_for_good(client):
+    answer = client.post("/v1/completions", json={"prompt": "1", "n": 7, "max_tokens": 1})
+    assert answer.status_code == 400 and "6 are the most" in answer.json()["error"]["message"]
+    assert client.post("/v1/completions", json={"prompt": "1", "n": 6, "max_tokens": 1}).is_success
+
+
+def test_half_a_character_is_refused_in_conversations_too(client):
+    for content in ('"\\ud800"', '[{"type": "text", "text": "\\udfff"}]'):
+        body = f'{{"messages": [{{"role": "user", "content": {content}}}]}}'
+        answer = client.post(
+            "/v1/chat/completions", content=body, headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 400, content
+
+
+def test_what_nobody_thought_of_is_counted_and_guarded_like_all_else(client, monkeypatch, caplog):
+    def fail(self, name):
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr(Models, "get", fail)
+    answer = client.post("/v1/completions", json={"prompt": "1", "max_tokens": 1})
+    assert answer.status_code == 500 and "secret" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "a secret" in caplog.text
+    counted = client.get("/metrics").text
+    assert 'bardling_requests_total{path="/v1/completions",status="500"} 1' in counted
+
+
+def test_ipv4_that_comes_in_by_ipv6_is_called_by_its_own_address():
+    for address, name in (("::ffff:192.0.2.2", "192.0.2.2"), ("::1", "[::1]"), ("10.1.1.1",) * 2):
+        assert _own_address({"server": (address, 8000)}) == name
+    assert _own_address({"server": None}) == ""

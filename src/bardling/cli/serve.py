@@ -1,7 +1,6 @@
 """`bardling serve [RUN ...]`: models behind an address, for any OpenAI client and for a browser."""
 
 import os
-import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import tyro
 import bardling
 from bardling import storage
 from bardling.cli.options import File, Folder, parse
+from bardling.cli.watching import show_in_browser
 from bardling.errors import UsageError
 from bardling.extras import optional
 from bardling.reporting.screen import Screen, complain
@@ -57,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
         names = ", ".join(arguments.runs) or "no run: the page alone"
         screen.print(f"serving {names}\n  page  {url}\n  API   {url}/v1\nCtrl-C ends it")
         if arguments.open:
-            webbrowser.open(url)
+            show_in_browser(url)
 
     bardling.serve(
         arguments.runs,

@@ -1,5 +1,6 @@
 """`--watch`: beside a run the page of `bardling serve`, opened at that run."""
 
+import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,11 @@ def watching(runs_dir: Path | None, *, wanted: bool) -> Iterator[Callable[[str],
         def named(name: str) -> None:
             page = f"{url}/#training?run={quote(name)}"
             Screen().print(f"  watch  {page}", soft_wrap=True)
-            webbrowser.open(page)
+            show_in_browser(page)
 
         yield named
+
+
+def show_in_browser(address: str) -> None:
+    """Open a page; a browser in the terminal, which Python falls back to, is not waited for."""
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

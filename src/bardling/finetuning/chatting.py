@@ -45,11 +45,17 @@ def chat_prompt(run: Run, messages: Sequence[Message], *, max_new_tokens: int) -
             raise GenerationError(
                 f"that takes {len(ids):,} tokens, and the context holds {room:,} and an answer"
             )
-    told = f"{n_left_out} messages have gone out of the context"
+    shown = [*system, *rest[n_left_out:]]
+    n_unknown = sum(run.tokenizer.count_unknown(message.text) for message in shown)
+    warnings = []
+    if n_left_out:
+        warnings.append(f"{n_left_out} messages have gone out of the context")
+    if n_unknown:
+        warnings.append(f"{n_unknown} characters are unknown to the tokenizer and dropped")
     return Prompt(
         ids=ids,
         text="",
-        warnings=(told,) if n_left_out else (),
+        warnings=tuple(warnings),
         ends=(words.suffix["assistant"][-1],),
     )
 

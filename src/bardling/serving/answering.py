@@ -178,12 +178,11 @@ class Desk:
             self._words[served.name] = Words(served.run.tokenizer)
         return self._words[served.name]
 
-    def require_room(self, n_texts: int, n_tokens: int, n_top: int | None) -> None:
+    def require_room(self, served: Served, n_texts: int, n_tokens: int, n_top: int | None) -> None:
         """Refuse more texts than one request may have, or more figures than fit in an answer."""
-        if n_texts > self.limits.texts:
-            raise Refused(
-                400, f"{n_texts} texts are asked for, and {self.limits.texts} are the most"
-            )
+        most = min(self.limits.texts, served.engine.most)
+        if n_texts > most:
+            raise Refused(400, f"{n_texts} texts are asked for, and {most} are the most")
         figures = n_tokens * (1 if n_top is None else 2 + n_top)
         if figures > MOST_FIGURES:
             raise Refused(

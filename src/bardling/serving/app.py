@@ -21,7 +21,7 @@ from bardling.serving.limits import Limits
 from bardling.serving.metrics import CONTENT_TYPE, Metrics
 from bardling.serving.models import Models, Served
 from bardling.serving.pages import FILES, Page, router
-from bardling.serving.refusals import Refused, json_response, refused
+from bardling.serving.refusals import Refused, failed, json_response, refused
 from bardling.serving.schemas import ChatRequest, CompletionRequest, Wishes, first_sentence
 
 LONG_BODY = 20_000
@@ -133,7 +133,7 @@ def _add_refusals(app: FastAPI) -> None:
                 return Refused(400, message, param=param, code="invalid_value").response()
             case HTTPException():
                 return Refused(error.status_code, error.detail, headers=error.headers).response()
-        return Refused(500, "the server failed; its own log says why").response()
+        return failed().response()
 
     for kind in (Refused, BardlingError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, stated)

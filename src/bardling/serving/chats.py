@@ -33,7 +33,7 @@ def order_chat(desk: Desk, request: ChatRequest) -> Order:
             raise Refused(400, f"a role is one of {', '.join(roles)}", param="messages")
     count, most = request.n or 1, _most_tokens(request, run.config.model.block_size)
     n_top = (request.top_logprobs or 0) if request.logprobs else None
-    desk.require_room(count, count * most, n_top)
+    desk.require_room(served, count, count * most, n_top)
     said = [Message(message.role, message.text) for message in request.messages]
     prompt = chat_prompt(run, said, max_new_tokens=most)
     seed = seed_of(request)

@@ -22,14 +22,13 @@ def order_completion(desk: Desk, request: CompletionRequest) -> Order:
     served = desk.served(request.model)
     run, words = served.run, desk.words(served)
     count = request.n or 1
-    desk.require_room(len(request.prompt) * count, 0, None)
+    desk.require_room(served, len(request.prompt) * count, 0, None)
     prompts = [read(run, prompt) for prompt in request.prompt]
     most = NEW_TOKENS if request.max_tokens is None else request.max_tokens
     echo, tells = bool(request.echo), request.logprobs is not None
     n_read = sum(len(prompt.ids) for prompt in prompts) if echo else 0
-    desk.require_room(
-        len(prompts) * count, count * (n_read + len(prompts) * most), request.logprobs
-    )
+    n_texts, n_tokens = len(prompts) * count, count * (n_read + len(prompts) * most)
+    desk.require_room(served, n_texts, n_tokens, request.logprobs)
     choices = [
         Choice(words, prompt, echo=echo, tells=tells) for prompt in prompts for _ in range(count)
     ]

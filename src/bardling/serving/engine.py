@@ -5,6 +5,7 @@ turn every text that is being written gets its next token by one call, and one t
 to read gets a piece of it read, so that a long prompt does not make the others wait.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -18,6 +19,8 @@ from bardling.serving.slots import Part, Slots, open_slots
 from bardling.serving.writing import Writing, choose
 from bardling.trained import Run
 
+LOG = logging.getLogger("bardling.serving")
+FAILED = "the model failed; the server's own log says why"
 GOING_DOWN = "the server is going down"
 TELL_SECONDS = 0.003
 """So long, for each text that is being written, nothing more is told after something was: whoever
@@ -46,7 +49,7 @@ class Engine:
         self._block_size, self._vocab_size = config.block_size, config.vocab_size
         self._slots: Slots = open_slots(run.model, slots, run.weights)
         self._free = list(range(slots))[::-1]
-        self._most_waiting = queue
+        self._n_slots, self._most_waiting = slots, queue
         self._waiting: deque[Writing] = deque()
         self._running: list[Writing] = []
         self._lock = threading.Condition()
@@ -88,6 +91,11 @@ class Engine:
         if waited:
             writing.end("cancelled")
 
+    @property
+    def most(self) -> int:
+        """As many texts as can be written and wait at once."""
+        return self._n_slots + self._most_waiting
+
     def require_room(self) -> None:
         """Raise `Overloaded` where nobody more may wait now."""
         if len(self._waiting) >= self._most_waiting + len(self._free):
@@ -120,8 +128,9 @@ class Engine:
             try:
                 with torch.no_grad():
                     self._turn()
-            except Exception as error:  # whatever it is, it must not end the others' service
-                self._give_up_all("error", f"{type(error).__name__}: {error}")
+            except Exception:  # whatever it is, it must not end the service of who comes next
+                LOG.exception("a turn of the engine failed")
+                self._give_up_all("error", FAILED)
         self._give_up_all("error", GOING_DOWN)
 
     def _take_in(self) -> bool:
@@ -193,7 +202,13 @@ class Engine:
 
     def _write(self, writing: Writing, token: int, logits: torch.Tensor) -> None:
         self._count["tokens_written"] += 1
-        if reason := writing.write(token, logits):
+        try:
+            reason = writing.write(token, logits)
+        except Exception:  # of this text alone
+            LOG.exception("a text could not be gone on with")
+            self._leave(writing, "error", FAILED)
+            return
+        if reason is not None:
             self._leave(writing, reason)
 
     def _leave(self, writing: Writing, reason: Reason, error: str = "") -> None:

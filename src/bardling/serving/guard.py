@@ -7,15 +7,17 @@ that nothing behind it meets numbers that are none, keys that come twice, or bra
 
 import asyncio
 import hmac
+import ipaddress
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from bardling.errors import StorageError
 from bardling.fields import show
 from bardling.serving.limits import DEEPEST, MOST_KEYS, Limits
 from bardling.serving.metrics import Metrics
-from bardling.serving.refusals import Refused, leaving
+from bardling.serving.refusals import LOG, Refused, failed, leaving
 from bardling.storage import parse_json
 
 Scope = MutableMapping[str, Any]
@@ -26,6 +28,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HEALTH = "/health"
+LEFT = 499
+"""The status that is counted where the client has left, as nginx has it."""
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -72,7 +76,7 @@ class Guard:
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a request, from its head to its last byte."""
-        begun, status = time.monotonic(), 499  # what nginx says where the client has left
+        begun, status = time.monotonic(), LEFT
 
         async def send_on(message: Message) -> None:
             nonlocal status
@@ -89,6 +93,16 @@ class Guard:
         self._doors.n_inside += 1
         try:
             await self._let_in(scope, receive, send_on)
+        except asyncio.CancelledError:
+            if not self._doors.are_closing or status != LEFT:
+                raise
+            # a question about a model may take longer than there is time to leave
+            await leaving().response()(scope, receive, send_on)
+        except Exception:
+            if status != LEFT:  # half an answer is out, and there is no taking it back
+                raise
+            LOG.exception("%s %s failed", scope["method"], scope["path"])
+            await failed().response()(scope, receive, send_on)
         finally:
             self._doors.n_inside -= 1
             self._metrics.answered(scope["path"], status, time.monotonic() - begun)
@@ -211,6 +225,10 @@ def _own_address(scope: Scope) -> str:
     An attacker who lets a name of theirs point here can send that name, and no address.
     """
     address = (scope.get("server") or ("",))[0] or ""
+    with suppress(ValueError):  # a listener of IPv6 hears IPv4 too, under such addresses
+        known = ipaddress.ip_address(address)
+        mapped = known.ipv4_mapped if isinstance(known, ipaddress.IPv6Address) else None
+        address = address if mapped is None else str(mapped)
     return f"[{address}]" if ":" in address else address
 
 

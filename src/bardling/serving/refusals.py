@@ -1,6 +1,7 @@
 """What a client hears whose request is not answered, in the shape of OpenAI's errors."""
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from starlette.responses import Response
 from bardling.errors import BardlingError, GenerationError, UsageError
 from bardling.serving.asking import Closing, Overloaded
 
+LOG = logging.getLogger("bardling.serving")
+"""What went wrong in the server itself; without a set-up Python writes it to the error channel."""
 SOON = {"retry-after": "1"}
 """Seconds after which it may be tried again."""
 
@@ -56,7 +59,13 @@ def refused(error: BardlingError) -> Refused:
             return leaving()
         case GenerationError() | UsageError():
             return Refused(400, str(error))
+    LOG.error("%s: %s", type(error).__name__, error)
     return Refused(500, "the server cannot do that; its own log says why")
+
+
+def failed() -> Refused:
+    """Return what is told where nobody had thought of what went wrong."""
+    return Refused(500, "the server failed; its own log says why")
 
 
 def leaving() -> Refused:

@@ -8,7 +8,15 @@ penalties, biases and the like at the value that leaves everything as it is.
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    PlainValidator,
+    model_validator,
+)
 
 from bardling.errors import nearest
 from bardling.fields import show
@@ -150,18 +158,27 @@ class CompletionRequest(Wishes):
         return self
 
 
+def _whole(text: str) -> str:
+    if not _is_text(text):
+        raise ValueError("half a surrogate pair is no character")
+    return text
+
+
+Said = Annotated[str, AfterValidator(_whole)]
+
+
 class TextPart(_Strict):
     """A part of what is said, which is text."""
 
     type: Literal["text"]
-    text: str
+    text: Said
 
 
 class ChatMessage(_Strict):
     """What one role says."""
 
     role: Annotated[str, Field(max_length=40)]
-    content: str | Annotated[list[TextPart], Field(max_length=64)]
+    content: Said | Annotated[list[TextPart], Field(max_length=64)]
     name: Short | None = None
     """Taken and not heeded."""
 

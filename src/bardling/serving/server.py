@@ -29,7 +29,7 @@ from bardling.serving.engine import Engine
 from bardling.serving.guard import Doors
 from bardling.serving.limits import Limits
 from bardling.serving.models import Models, Served
-from bardling.trained import Note, load
+from bardling.trained import Note, Run, load
 
 LEAST_KEY = 16
 LAST_WORDS_SECONDS = 1.0
@@ -241,15 +241,18 @@ def load_models(
     runs: Sequence[str | Path], folder: Path, *, slots: int, queue: int, note: Note
 ) -> Models:
     """Return runs with an engine each, by the names under which they were asked for."""
-    found: dict[str, Served] = {}
+    found: dict[str, Run] = {}
     for word in map(str, runs):
         path, checkpoint = split_step(word)
         run = load(find_run(path, folder).path, checkpoint or "best", note=note)
         name = run.folder.name + (f"@{checkpoint}" if checkpoint else "")
         if name in found:
             raise UsageError(f"two runs are called {name}; serve one of them, or rename a folder")
-        found[name] = Served(name=name, run=run, engine=Engine(run, slots=slots, queue=queue))
-    return Models(found.values())
+        found[name] = run
+    return Models(  # engines have threads, so they begin when all else has gone well
+        Served(name=name, run=run, engine=Engine(run, slots=slots, queue=queue))
+        for name, run in found.items()
+    )
 
 
 def split_step(word: str) -> tuple[str, str]:

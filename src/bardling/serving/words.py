@@ -27,8 +27,10 @@ from bardling.text.characters import CharacterTokenizer
 Source = Literal["table", "reading"]
 
 MAPPED_WORDS = 240
-READ_TOKENS = 80_000
+READ_TOKENS, LEAST_TOKENS = 80_000, 4_000
 """Of the run's text: 100 places of the frequent words, and a second or two of a small model."""
+READ_FLOPS = 3e11
+"""A larger model reads less of it: nobody can stop a question on its way."""
 COUNTED_TOKENS = 400_000
 N_EXAMPLES = 6
 ANSWERS = 5
@@ -91,7 +93,9 @@ class Words:
         if tokens is None:
             raise UsageError("the text of this run is not at hand, so no words can be read in it")
         room = max(1, model.config.block_size)
-        texts = list(islice(some_texts(tokens, tokenizer, room), 1 + READ_TOKENS // room))
+        weights = sum(one.numel() for one in model.parameters())
+        n_tokens = min(READ_TOKENS, max(LEAST_TOKENS, int(READ_FLOPS / (2 * weights))))
+        texts = list(islice(some_texts(tokens, tokenizer, room), 1 + n_tokens // room))
         words = self._with_nouns(frequent_words(texts, MAPPED_WORDS))
         return read_vectors(model, tokenizer, words, texts)
 
