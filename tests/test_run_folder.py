@@ -7,7 +7,7 @@ import pytest
 
 from bardling import storage
 from bardling.config import RunConfig
-from bardling.errors import ConfigError, UsageError
+from bardling.errors import ConfigError, StorageError, UsageError
 from bardling.run_folder import (
     RunFolder,
     find_run,
@@ -118,6 +118,23 @@ def test_list_runs_shows_those_that_are_set_up(run):
     (run.path.parent / "half").mkdir()
     assert [r.name for r in list_runs(run.path.parent)] == ["demo"]
     assert list_runs(run.path / "nowhere") == []
+    assert list_runs(run.config_path) == []
+
+
+def test_list_runs_leaves_out_what_is_deleted_meanwhile(run, monkeypatch):
+    gone = run.path.parent / "gone"
+    monkeypatch.setattr(storage, "children", lambda folder: [gone, run.path])
+    monkeypatch.setattr(storage, "exists", lambda path: True)
+    assert [r.name for r in list_runs(run.path.parent)] == ["demo"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(run, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(StorageError, match=r"could not list .*runs: Permission denied"):
+        list_runs(run.path.parent)
 
 
 def test_a_config_of_another_kind_names_its_file(run):

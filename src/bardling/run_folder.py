@@ -20,6 +20,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,7 @@ class RunFolder:
 
     def folders(self) -> dict[int, Path]:
         """Return the folder of every step that has one, whole or not, oldest first."""
-        if not self.checkpoints_path.is_dir():
-            return {}
-        found = ((_STEP.fullmatch(p.name), p) for p in self.checkpoints_path.iterdir())
+        found = ((_STEP.fullmatch(p.name), p) for p in storage.children(self.checkpoints_path))
         return dict(sorted((int(m[1]), p) for m, p in found if m))
 
     def steps(self) -> list[int]:
@@ -200,12 +199,14 @@ def runs_folder(chosen: Path | None = None) -> Path:
 
 
 def list_runs(folder: Path) -> list[RunFolder]:
-    """Return the runs of a folder whose set-up is complete, oldest first."""
-    if not folder.is_dir():
-        return []
-    runs = [RunFolder(path) for path in folder.iterdir()]
-    runs = [run for run in runs if storage.exists(run.config_path)]
-    return sorted(runs, key=lambda run: (run.config_path.stat().st_mtime_ns, run.name))
+    """Return the runs of a folder whose set-up is complete, oldest first.
+
+    One that is deleted meanwhile is left out.
+    """
+    runs = [RunFolder(path) for path in storage.children(folder)]
+    times = {run: storage.changed_ns(run.config_path) for run in runs}
+    found = [(time, run.name, run) for run, time in times.items() if time is not None]
+    return [run for *_, run in sorted(found, key=itemgetter(0, 1))]
 
 
 def find_run(word: str | Path, folder: Path) -> RunFolder:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from bardling.run_folder import RunFolder
+from bardling.serving.following import facts, listed, log_age
 from servers import Place, random_run, serving
 from tiny import tiny_config, write_text
 
@@ -157,6 +159,23 @@ def test_places_out_of_range_are_refused(place: Place, home: Path, query: str):
 def test_runs_that_are_served_from_elsewhere_are_followed_too(tmp_path: Path, home: Path):
     with serving(random_run(tmp_path), runs_dir=home) as place:
         assert [one["name"] for one in get(place, "runs")["runs"]] == ["plain"]
+
+
+def test_a_run_that_is_served_is_not_hidden_by_another_of_its_name(tmp_path: Path, home: Path):
+    run = random_run(tmp_path)
+    begun(home, "plain")
+    assert listed(home)["plain"].path == home / "plain"
+    assert listed(home, [run.folder])["plain"].path == run.folder.path
+
+
+def test_a_run_that_is_deleted_meanwhile_raises_nothing(home: Path, monkeypatch):
+    run = begun(home)
+    shutil.rmtree(run.path)
+    monkeypatch.setattr(Path, "is_file", lambda path: path == run.metrics_path)
+    assert log_age(run) == float("inf")
+    assert facts(run)["state"] == "damaged"
+    begun(home).metrics_path.unlink()
+    assert facts(run)["step"] == 0
 
 
 def test_the_page_is_static_and_asks_nobody_else(place: Place):

@@ -1,8 +1,19 @@
 """What the page is told of words: maps, neighbours, analogies, and how text is cut."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from bardling.config import RunConfig
+from bardling.run_folder import RunFolder
+from bardling.serving import insides
+from bardling.serving.models import Models
+from bardling.serving.questions import MOST_TOKENIZERS
+from bardling.text.characters import CharacterTokenizer
+from bardling.text.tokenizer import Tokenizer
+from bardling.text.tokenizer_file import FILE, load_tokenizer, save_tokenizer
 from bardling.trained import Run
 from families import TOKENIZERS
 from servers import Place, random_run, serving
@@ -126,3 +137,45 @@ def test_texts_out_of_range_are_refused(place: Place, body: dict):
 def test_a_tokenizer_that_is_not_there_is_named(place: Place):
     answer = place.ask("POST", "/play/tokens", {"text": "a", "models": ["plain", "../plain"]})
     assert answer.status == 404 and "../plain" in answer.json["error"]["message"]
+
+
+@pytest.fixture
+def loads(monkeypatch) -> list[Path]:
+    """Return what is read from the disk from now on."""
+    found: list[Path] = []
+
+    def load(path: Path) -> Tokenizer:
+        found.append(path)
+        return load_tokenizer(path)
+
+    insides._loaded.cache_clear()
+    monkeypatch.setattr(insides, "load_tokenizer", load)
+    return found
+
+
+def begun(folder: Path, name: str, letters: str) -> Path:
+    run = RunFolder(folder / name)
+    run.path.mkdir()
+    run.write_config(RunConfig())
+    save_tokenizer(CharacterTokenizer.train([letters]), run.path)
+    return run.path
+
+
+def test_a_tokenizer_is_read_once_until_it_changes(tmp_path: Path, loads: list[Path]):
+    first, second = (begun(tmp_path, name, "abc") for name in ("first", "second"))
+    for _ in range(3):
+        ((names, tokenizer),) = insides.tokenizers(Models([]), tmp_path, [])
+        assert sorted(names) == ["first", "second"]
+    assert sorted(loads) == [first, second]
+    assert insides._loaded(first, (first / FILE).stat().st_mtime_ns) is tokenizer
+    save_tokenizer(CharacterTokenizer.train(["abcd"]), first)
+    os.utime(first / FILE, ns=(1, 1))
+    assert len(insides.tokenizers(Models([]), tmp_path, [])) == 2
+    assert loads[2:] == [first]
+
+
+def test_no_more_tokenizers_are_read_than_are_shown(tmp_path: Path, loads: list[Path]):
+    for number in range(MOST_TOKENIZERS + 3):
+        begun(tmp_path, f"run-{number}", "abcdefghijklmnopqrstuvwxyz"[: number + 1])
+    assert len(insides.tokenizers(Models([]), tmp_path, [])) == MOST_TOKENIZERS
+    assert len(loads) == MOST_TOKENIZERS

@@ -27,11 +27,13 @@ SAMPLE = "sample"
 def listed(folder: Path, served: Iterable[RunFolder] = ()) -> dict[str, RunFolder]:
     """Return the runs of a folder by name, and those that are served from elsewhere.
 
-    One that a link in the folder leads away to is left out.
+    One that a link in the folder leads away to is left out, and so is one with the name of one
+    that is served.
     """
     home = folder.resolve()
     inside = [run for run in list_runs(folder) if run.path.resolve().is_relative_to(home)]
-    return {run.name: run for run in served} | {run.name: run for run in inside}
+    known = {run.name: run for run in served}
+    return known | {run.name: run for run in inside if run.name not in known}
 
 
 def chosen(name: str, runs: dict[str, RunFolder]) -> RunFolder:
@@ -76,8 +78,9 @@ def _state(run: RunFolder) -> str:
 def log_age(run: RunFolder) -> float:
     """Return the seconds since a run last wrote a line, or was set up."""
     for path in (run.metrics_path, run.config_path):
-        if path.is_file():
-            return max(0.0, time.time() - path.stat().st_mtime)
+        changed = storage.changed_ns(path)
+        if changed is not None:
+            return max(0.0, time.time() - changed / 1e9)
     return float("inf")
 
 
@@ -119,12 +122,13 @@ def samples(run: RunFolder, after: int = -1) -> list[dict[str, Any]]:
 
 
 def _last_record(run: RunFolder) -> dict[str, Any]:
-    if not run.metrics_path.is_file():
+    try:
+        with storage.open_file(run.metrics_path) as log:
+            size = os.fstat(log.fileno()).st_size
+            log.seek(max(0, size - TAIL_BYTES))
+            found = _records(log.read(TAIL_BYTES))
+    except StorageError:  # it has none yet, or is deleted while we look
         return {}
-    with storage.open_file(run.metrics_path) as log:
-        size = os.fstat(log.fileno()).st_size
-        log.seek(max(0, size - TAIL_BYTES))
-        found = _records(log.read(TAIL_BYTES))
     return found[-1] if found else {}
 
 

@@ -1,9 +1,12 @@
 """Who looks inside the served models, and what each of them is."""
 
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
+from bardling import storage
 from bardling.errors import BardlingError, UsageError
 from bardling.fields import show
 from bardling.model.size import count_parameters
@@ -13,7 +16,11 @@ from bardling.serving.models import Models, Served
 from bardling.serving.questions import MOST_TOKENIZERS
 from bardling.serving.words import Words
 from bardling.text.tokenizer import Tokenizer
-from bardling.text.tokenizer_file import has_tokenizer, load_tokenizer
+from bardling.text.tokenizer_file import FILE, load_tokenizer
+
+KEPT_FILES = 256
+"""Of runs whose tokenizers are kept in memory, once for all that have the same."""
+_distinct = WeakValueDictionary[str, Tokenizer]()
 
 
 def describe(served: Served) -> dict[str, Any]:
@@ -63,19 +70,29 @@ class Insides:
             return self._known[served.name]
 
 
+@lru_cache(maxsize=KEPT_FILES)
+def _loaded(folder: Path, changed_ns: int) -> Tokenizer:
+    """Return the tokenizer of a run as it was at a time; runs with the same share it."""
+    tokenizer = load_tokenizer(folder)
+    return _distinct.setdefault(tokenizer.sha256, tokenizer)
+
+
 def tokenizers(
     models: Models, runs_dir: Path, names: list[str]
 ) -> list[tuple[list[str], Tokenizer]]:
-    """Return tokenizers with the models and runs that have them; those named, or all."""
+    """Return tokenizers with the models and runs that have them; those named, or all.
+
+    Once there are as many as are shown, the rest is not looked at.
+    """
     found: dict[str, tuple[list[str], Tokenizer]] = {}
     served = {one.name: one.run.tokenizer for one in models}
     runs = listed(runs_dir, ())
     for name in names or dict.fromkeys((*served, *runs)):
         if name in served:
             tokenizer = served[name]
-        elif name in runs and has_tokenizer(runs[name].path):
+        elif name in runs and (changed := storage.changed_ns(runs[name].path / FILE)) is not None:
             try:
-                tokenizer = load_tokenizer(runs[name].path)
+                tokenizer = _loaded(runs[name].path.absolute(), changed)
             except BardlingError:
                 continue
         elif names:
@@ -83,4 +100,6 @@ def tokenizers(
         else:
             continue
         found.setdefault(tokenizer.sha256, ([], tokenizer))[0].append(name)
-    return list(found.values())[:MOST_TOKENIZERS]
+        if len(found) == MOST_TOKENIZERS:
+            break
+    return list(found.values())

@@ -48,6 +48,23 @@ def exists(path: Path) -> bool:
         return False
 
 
+def children(folder: Path) -> list[Path]:
+    """Return what lies in a folder; nothing does where there is none."""
+    with disk.stating("list", folder):
+        try:
+            return list(folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+def changed_ns(path: Path) -> int | None:
+    """Return when a file was last written, in nanoseconds; None where there is none to be seen."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 @contextmanager
 def open_file(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading; a pipe or device, which could wait for ever, is refused."""

@@ -5,6 +5,7 @@ import { ask } from "./server.js";
 export class Follower {
   constructor(name, colour) {
     Object.assign(this, { name, colour, records: [], samples: [], next: 0, file: "", run: null, age: 0 });
+    this.hasWritten = false; // since its samples were asked for
   }
 
   /** Ask for what is new; returns whether there was any. */
@@ -13,7 +14,8 @@ export class Follower {
     for (;;) {
       const where = new URLSearchParams({ from: this.next, file: this.file });
       const found = await ask(`play/runs/${encodeURIComponent(this.name)}/log?${where}`, undefined, signal);
-      if (found.anew) this.records = [];
+      if (found.anew) Object.assign(this, { records: [], samples: [] });
+      this.hasWritten ||= found.anew || found.records.some((record) => record.val_loss !== undefined);
       anything ||= found.anew || found.records.length > 0 || found.run.state !== this.run?.state;
       this.records.push(...found.records);
       Object.assign(this, { next: found.next, file: found.file, run: found.run, age: found.age });
@@ -23,9 +25,17 @@ export class Follower {
 
   /** Ask for what the run has written at validations since the last of them that is known. */
   async followSamples(signal) {
-    const after = this.samples.length ? this.samples[this.samples.length - 1].step : -1;
-    const path = `play/runs/${encodeURIComponent(this.name)}/samples?after=${after}`;
-    this.samples.push(...(await ask(path, undefined, signal)).samples);
+    const { samples } = this; // those of a log that is begun anew meanwhile are others
+    const known = () => samples.at(-1)?.step ?? -1;
+    const path = `play/runs/${encodeURIComponent(this.name)}/samples?after=${known()}`;
+    this.hasWritten = false;
+    try {
+      const found = (await ask(path, undefined, signal)).samples;
+      samples.push(...found.filter((one) => one.step > known()));
+    } catch (error) {
+      this.hasWritten = true;
+      throw error;
+    }
   }
 
   get isTraining() {

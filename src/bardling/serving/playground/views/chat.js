@@ -93,12 +93,13 @@ class Chat {
     const text = this.input.value.trim();
     if (!text || this.stopper) return;
     this.input.value = "";
+    if (this.said.at(-1)?.role === "user") this.said.pop(); // it had no answer
     this.said.push({ role: "user", content: text });
     await this.answer();
   }
 
   async retry() {
-    if (this.stopper || this.said.length < 2) return;
+    if (this.stopper || !this.said.length) return;
     if (this.said.at(-1).role === "assistant") this.said.pop();
     this.tries = (this.tries || 0) + 1;
     await this.answer();
@@ -115,7 +116,6 @@ class Chat {
     this.stopper = new AbortController();
     this.render();
     say("Answering", "busy");
-    const place = this.talk.lastElementChild.querySelector(".words");
     const warnings = [];
     try {
       const body = { model: model.name, messages, temperature, top_k, top_p, max_tokens,
@@ -123,8 +123,7 @@ class Chat {
       for await (const event of stream("v1/chat/completions", body, this.stopper.signal)) {
         warnings.push(...(event.warnings || []));
         turn.content += event.choices?.[0]?.delta?.content ?? "";
-        place.textContent = turn.content;
-        this.talk.scrollTop = this.talk.scrollHeight;
+        if (this.said === said) this.grow(turn);
         show("Answering");
       }
       say(["Answered", ...new Set(warnings)].join("; "));
@@ -133,9 +132,15 @@ class Chat {
       else alarm(error);
     }
     this.stopper = null;
-    if (!turn.content && this.said === said) said.pop();
+    if (!turn.content) said.pop();
     this.save();
     this.render();
+  }
+
+  /** Show what a turn has come to; its element is another one after the view was drawn anew. */
+  grow(turn) {
+    this.talk.lastElementChild.querySelector(".words").textContent = turn.content;
+    this.talk.scrollTop = this.talk.scrollHeight;
   }
 
   render() {
@@ -149,7 +154,7 @@ class Chat {
     this.talk.scrollTop = this.talk.scrollHeight;
     this.send.hidden = busy;
     this.stop.hidden = !busy;
-    this.again.hidden = busy || this.said.at(-1)?.role !== "assistant";
+    this.again.hidden = busy || !this.said.length;
     this.anew.disabled = !this.said.length;
     if (held) (busy ? this.stop : this.input).focus({ preventScroll: true });
   }

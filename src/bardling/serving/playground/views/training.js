@@ -96,15 +96,10 @@ class Training {
   }
 
   async follow(one) {
-    const before = one.records.length;
     const changed = await one.follow();
-    const validated = one.records.slice(before).some((record) => record.val_loss !== undefined);
-    const fresh = one.records.length < before || validated;
-    if (fresh && one === this.first) {
-      if (one.records.length < before) one.samples = [];
-      await one.followSamples();
-    }
-    return changed;
+    if (!one.hasWritten || one !== this.first) return changed;
+    await one.followSamples();
+    return true;
   }
 
   async listRuns() {

@@ -92,8 +92,11 @@ class Write {
 
   changeModel() {
     const name = this.world.model?.name;
-    if (this.writtenBy && this.writtenBy !== name && this.tokens.length) {
-      this.keep();
+    if (this.writtenBy && this.writtenBy !== name) {
+      if (this.stopper) say("Stopped");
+      this.stopper?.abort();
+      this.stopper = null;
+      if (this.tokens.length) this.keep();
       this.tokens = [];
       this.head = [];
     }
@@ -171,20 +174,23 @@ class Write {
     }
     const { temperature, top_k, top_p, max_tokens, seed } = sampling();
     const settings = { temperature, top_k, top_p, max_tokens, seed: (seed + this.tokens.length) % 2 ** 31 };
-    this.stopper = new AbortController();
+    const stopper = new AbortController();
+    const isMine = () => this.stopper === stopper;
+    this.stopper = stopper;
     this.asking?.abort();
     this.alternatives.close(false);
     this.setButtons();
     say("Writing", "busy");
     try {
-      if (anew) await this.readPrompt(this.stopper.signal);
+      if (anew) await this.readPrompt(stopper.signal);
       const ended = await write({ model: this.world.model.name, ids: this.ids(), settings,
-        signal: this.stopper.signal, onTokens: (tokens, far) => this.add(tokens, far) });
-      say(ending(ended));
+        signal: stopper.signal, onTokens: (tokens, far) => isMine() && this.add(tokens, far) });
+      if (isMine()) say(ending(ended));
     } catch (error) {
-      if (error.name === "AbortError") say("Stopped");
-      else alarm(error);
+      if (isMine() && error.name === "AbortError") say("Stopped");
+      else if (isMine()) alarm(error);
     }
+    if (!isMine()) return;
     this.stopper = null;
     this.finish();
   }
