@@ -213,10 +213,9 @@ class _Oddities:
         if self.n_nul:
             note(f"{file}: {self.n_nul} NUL kept, the first at character {self.first_nul:,}")
         if self.n_ends:
-            how_often = "once" if self.n_ends == 1 else f"{self.n_ends:,} times"
             note(
-                f"{file}: '{END_TOKEN}' stands there {how_often} and is read as text; to part "
-                f"documents by it: bardling data clean {quote(str(file))} --separator '{END_TOKEN}'"
+                f"{file}: '{END_TOKEN}' stands there {self.n_ends:,} times and is read as text; to "
+                f"part documents by it: bardling data clean {quote(str(file))} --separator '{END_TOKEN}'"
             )
         if self.n_cr:
             alone = self.n_cr - self.n_crlf
