@@ -214,8 +214,8 @@ class _Oddities:
             note(f"{file}: {self.n_nul} NUL kept, the first at character {self.first_nul:,}")
         if self.n_ends:
             note(
-                f"{file}: '{END_TOKEN}' stands there {self.n_ends:,} times and is read as text; to "
-                f"part documents by it: bardling data clean {quote(str(file))} --separator '{END_TOKEN}'"
+                f"{file}: '{END_TOKEN}' stands there {self.n_ends:,} times, read as text; to part "
+                f"documents by it: bardling data clean {quote(str(file))} --separator '{END_TOKEN}'"
             )
         if self.n_cr:
             alone = self.n_cr - self.n_crlf
