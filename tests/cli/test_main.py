@@ -8,7 +8,9 @@ import pytest
 
 import bardling
 from bardling import cli as command_line
-from bardling.cli import VERBS, main
+from bardling.cli import EXAMPLES, VERBS, main
+from bardling.cli.completion import OPTION
+from bardling.cli.options import PARTED
 from bardling.errors import BardlingError, Interrupted, UsageError
 
 
@@ -36,6 +38,18 @@ def test_every_verb_has_help(cli, verb):
     done = cli(verb, "--help")
     assert done.code == 0
     assert f"usage: bardling {verb}" in done.out
+    example = f"bardling {verb} {EXAMPLES[verb]}".rstrip()
+    assert done.out.endswith(f"\n\nexample: {example}\n")
+    part = EXAMPLES[verb].split()[:1] if verb in PARTED else []
+    told, _, last = cli(verb, *part, "--help").out.rpartition("\nexample: ")
+    assert last == example + "\n"
+    assert set(OPTION.findall(example)) <= set(OPTION.findall(told))
+
+
+def test_examples_are_of_the_verb_or_part_that_is_asked_about(cli):
+    assert EXAMPLES.keys() == VERBS.keys()
+    assert "example" not in cli("data", "stats", "--help").out
+    assert "example" not in cli("runs", "--nonsense").out
 
 
 def test_unknown_verb_names_the_nearest(cli):

@@ -116,6 +116,17 @@ def test_the_verb_talks_line_by_line(home, chatty, capsys, monkeypatch):
     assert "has learned no conversations" in capsys.readouterr().err
 
 
+def test_the_verb_says_what_has_gone_out_of_the_context(home, chatty, capsys, monkeypatch):
+    monkeypatch.chdir(home)
+    monkeypatch.setattr("sys.stdin", io.StringIO("1+2\n" * 8 + "/new\n1+2\n"))
+    assert main(["chat", "chatty", "--temperature", "0", "--max-new-tokens", "4"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "=7\n" * 9
+    assert "2 messages have gone out of the context" in said.err
+    counts = [int(line.split()[1]) for line in said.err.splitlines() if "have gone out" in line]
+    assert counts == sorted(counts) and 0 < len(counts) < 8
+
+
 def test_a_format_of_ones_own_comes_from_a_file(home, tmp_path):
     chat = {
         "prefix": {"user": ["<q>"], "assistant": ["<a>"]},

@@ -18,7 +18,7 @@ from bardling import __version__
 from bardling.errors import BardlingError, UsageError, nearest
 from bardling.machine.seat import seat
 from bardling.machine.stop import Terminated, terminable
-from bardling.reporting.screen import Screen, let_go
+from bardling.reporting.screen import Screen, let_go, show_text
 
 VERBS = {
     "train": ("bardling.cli.train", "train a model on a text, by a preset, or go on with a run"),
@@ -46,6 +46,34 @@ VERBS = {
     "doctor": ("bardling.cli.doctor", "show what this machine can do and what a run will use"),
     "completion": ("bardling.cli.completion", "let the tab key complete verbs, options and runs"),
 }
+
+EXAMPLES = {
+    "train": "my-novel.txt --budget 10m --name novel",
+    "generate": 'novel --prompt "It was" --temperature 0.8 --seed 1',
+    "evaluate": "novel --samples 20",
+    "data": "clean my-notes/ --output clean.jsonl",
+    "tokenizer": "train my-notes/ --size 8000 --output tokens",
+    "check": "my-novel.txt",
+    "ladder": "--remove",
+    "sweep": "shakespeare --vary model.n-head=1,3,6 --budget 200steps",
+    "scale": "stories",
+    "probe": "novel --words king,crown",
+    "finetune": "demo my-novel.txt --adapter lora --name novel",
+    "chat": "helper",
+    "serve": "demo",
+    "distill": "demo --layers 2",
+    "align": "demo pairs.jsonl --adapter lora",
+    "export": "novel --to gguf --quantization q8_0",
+    "import": "hf:Qwen/Qwen3-0.6B --block-size 1024",
+    "unpickle": "ckpt.pt weights.safetensors --trust",
+    "presets": "seed-003-tiny",
+    "report": "novel other",
+    "runs": "",
+    "bench": "train shakespeare",
+    "doctor": "--json",
+    "completion": "bash",
+}
+"""What may stand after each verb; its --help ends with that."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,10 +129,22 @@ def _dispatch(words: list[str]) -> int:
             f"'{verb}' is no verb of bardling{nearest(verb, VERBS)}; there are {', '.join(VERBS)}"
         )
     run = import_module(VERBS[verb][0]).run
+    helped = rest[:1] in (["-h"], ["--help"])
     try:
-        return int(run(rest))
+        code = int(run(rest))
     except SystemExit as stop:  # tyro ends --help and wrong usage this way
-        return int(stop.code or 0)
+        code, helped = int(stop.code or 0), True
+    if helped and code == 0:
+        _example(verb, rest)
+    return code
+
+
+def _example(verb: str, rest: Sequence[str]) -> None:
+    """End a help with an example, unless that is of another part of the verb."""
+    parted = import_module("bardling.cli.options").PARTED
+    part = EXAMPLES[verb].split(" ")[0]
+    if verb not in parted or rest[0] in (part, "-h", "--help"):
+        show_text(f"\nexample: {f'bardling {verb} {EXAMPLES[verb]}'.rstrip()}\n")
 
 
 def _show_every_character() -> None:

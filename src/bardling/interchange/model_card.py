@@ -1,18 +1,23 @@
 """The model card: what an exported model is, what it read, how well it does, what it is for.
 
-Its front matter is what the hub of Hugging Face reads: licence, library, task, tags.
+Its front matter is what the hub of Hugging Face reads: licence, library, task, tags. A card may be
+published, so paths stand in it without the folders they lie in.
 """
 
 import json
+import shlex
+from pathlib import Path
 from typing import Any, Literal
 
 from bardling.config import RunConfig
+from bardling.data.corpora import is_corpus
 from bardling.data.hub import hub_set
 from bardling.interchange.family import Restated
 from bardling.interchange.huggingface import CLASSES
 from bardling.model.lora_config import LoRA
 from bardling.model.size import count_parameters
 from bardling.presets.command import training_command
+from bardling.training.task import Instruction, Preference
 
 Library = Literal["transformers", "transformers.js"]
 USE = """\
@@ -48,7 +53,7 @@ def model_card(
             *(f"# {name}", "", USE, ""),
             *("## What it is", "", *_about(said), ""),
             *("## How it was made", "", *_made(config, step), ""),
-            *("## How well it does", "", *_losses(result), ""),
+            *("## How well it does", "", *_losses(config, result), ""),
             *("## How to use it", "", *_USES[library](name, said.config.block_size), ""),
         ]
     )
@@ -84,7 +89,7 @@ def adapter_card(
             *(f"# {name}", "", USE, ""),
             *("## What it is", "", about, ""),
             *("## How it was made", "", *_made(config, step), ""),
-            *("## How well it does", "", *_losses(result), ""),
+            *("## How well it does", "", *_losses(config, result), ""),
             *("## How to use it", "", *_use_adapter(name), ""),
         ]
     )
@@ -92,10 +97,32 @@ def adapter_card(
 
 def base_card(name: str, licence: str) -> str:
     """Return README.md of the model that an exported adapter goes with."""
-    front = {"license": licence, "library_name": "transformers", "tags": ["bardling"]}
+    front = {
+        "license": licence,
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["bardling"],
+    }
     lines = [f"{key}: {json.dumps(value)}" for key, value in front.items()]
-    about = f"The model that the adapter {name}, which lies beside this folder, was trained with."
-    return "\n".join(["---", *lines, "---", "", f"# {name}: the base", "", about, ""])
+    about = (
+        f"The model that the adapter {name} was trained with, as it was before: its weights were "
+        "frozen while the adapter learned."
+    )
+    told = (
+        f"README.md of {name}, the folder that this one lies in, says which run it came from, what "
+        "the adapter learned from and what its losses are. The text and the losses of the base "
+        "alone are told by that run: `bardling report` shows them. None is measured here."
+    )
+    use = "It is here to be loaded with the adapter; by itself it writes as it did before."
+    return "\n".join(
+        [
+            *("---", *lines, "---", ""),
+            *(f"# {name}: the base", "", USE, ""),
+            *("## What it is", "", about, ""),
+            *("## Data and losses", "", told, ""),
+            *("## How to use it", "", use, ""),
+        ]
+    )
 
 
 def _about(said: Restated) -> list[str]:
@@ -108,28 +135,62 @@ def _about(said: Restated) -> list[str]:
 
 
 def _made(config: RunConfig, step: int) -> list[str]:
+    corpus = _bare(config.data.corpus)
     if config.total_steps == 0:
-        return [f"Trained by others: taken from `{config.data.corpus}`, and exported as it was."]
-    how = f"Fine-tuned from `{config.start}`" if config.start else "Trained from scratch"
+        return [f"Trained by others: taken from `{corpus}`, and exported as it was."]
     return [
-        f"{how} by bardling on "
-        f"`{config.data.corpus}`; these are the weights of step {step:,}. The run again:",
-        *("", "```sh", training_command(config), "```"),
+        f"{_origin(config)} by bardling on `{corpus}`; these are the weights of step {step:,}. "
+        "The run again:",
+        *("", "```sh", _command(config), "```"),
     ]
 
 
-def _losses(result: dict[str, Any] | None) -> list[str]:
+def _origin(config: RunConfig) -> str:
+    """Say what the weights come from."""
+    if config.teacher:
+        return f"Distilled from `{_bare(config.teacher)}`"
+    if isinstance(config.task, Preference):
+        return f"Aligned by DPO, from `{_bare(config.start)}`,"
+    return f"Fine-tuned from `{_bare(config.start)}`" if config.start else "Trained from scratch"
+
+
+def _command(config: RunConfig) -> str:
+    """Return the command that makes the run again, where its files lie in the folder one is in."""
+    named = (config.start, config.teacher, config.data.corpus, config.data.tokenizer)
+    words = shlex.split(training_command(config))
+    return shlex.join(
+        [_bare(word) if word in named or Path(word).is_absolute() else word for word in words]
+    )
+
+
+def _bare(path: str) -> str:
+    """Return the last part of a path; a corpus by name stays as it is."""
+    return path if is_corpus(path) else Path(path).name
+
+
+def _losses(config: RunConfig, result: dict[str, Any] | None) -> list[str]:
     """Say what the run ended at, on its validation split."""
     if result is None or "val_tokens" not in result["best"]:
         return ["Not measured: the run has not ended."]
     best = result["best"]
-    rows = {
-        "loss, nats per token": best["val_loss"],
-        "bits per byte": best.get("val_bits_per_byte"),
-        "the least possible (nats per token)": best.get("val_floor"),
-    }
+    read = f"{best['val_tokens']:,} tokens"
+    if isinstance(config.task, Preference):
+        read = f"pairs of answers, {read}, kept back for validation"
+        rows = {
+            "loss of DPO, nats per pair": best["val_loss"],
+            "share of pairs told right": best["val_accuracy"],
+            "reward margin": best["val_margin"],
+        }
+    else:
+        answers = isinstance(config.task, Instruction)
+        read = f"{read} kept back for validation, each predicted once"
+        rows = {
+            f"loss{' of the answers' if answers else ''}, nats per token": best["val_loss"],
+            "bits per byte": best.get("val_bits_per_byte"),
+            "the least possible (nats per token)": best.get("val_floor"),
+        }
     return [
-        f"On {best['val_tokens']:,} tokens kept back for validation, each predicted once:",
+        f"On {read}:",
         *("", "| | |", "|---|---|"),
         *(f"| {what} | {value:.4f} |" for what, value in rows.items() if value is not None),
     ]
