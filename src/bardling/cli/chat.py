@@ -84,20 +84,16 @@ def _asked() -> str | None:
 
 def _answer(loaded: "Run", said: Sequence[Message], arguments: ChatArguments, turn: int) -> str:
     """Show an answer as it is written, and return it; say what has gone out of the context."""
-    from bardling.finetuning.chatting import chat_prompt  # which needs torch
-
-    most = arguments.max_new_tokens
-    for told in chat_prompt(loaded, said, max_new_tokens=most).warnings:
-        complain(told)
     text = ""
     for piece in bardling.answer(
         loaded,
         said,
-        max_new_tokens=most,
+        max_new_tokens=arguments.max_new_tokens,
         temperature=arguments.temperature,
         top_k=arguments.top_k,
         top_p=arguments.top_p,
         seed=arguments.seed + turn,
+        note=complain,
     ):
         show_text(piece)
         text += piece

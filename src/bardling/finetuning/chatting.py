@@ -6,7 +6,7 @@ from bardling.errors import GenerationError, UsageError
 from bardling.generation.sampling import choose_strategy
 from bardling.generation.text import Prompt, stream_texts
 from bardling.text.chat import ChatTokens, Message
-from bardling.trained import Run
+from bardling.trained import Note, Run
 
 LEAST_ROOM = 0.25
 """Share of the context that an answer has, at least, or what was asked for it where that is less.
@@ -69,12 +69,19 @@ def answer(
     top_k: int = 0,
     top_p: float = 1.0,
     seed: int = 0,
+    note: Note = lambda told: None,
 ) -> Iterator[str]:
-    """Yield the answer to the last message of a conversation, piece by piece as it is written."""
+    """Yield the answer to the last message of a conversation, piece by piece as it is written.
+
+    `note` is told what of the conversation the model does not see; nobody is by default.
+    """
+    prompt = chat_prompt(run, messages, max_new_tokens=max_new_tokens)
+    for told in prompt.warnings:
+        note(told)
     pieces = stream_texts(
         run.model,
         run.tokenizer,
-        chat_prompt(run, messages, max_new_tokens=max_new_tokens),
+        prompt,
         choose_strategy(temperature=temperature, top_k=top_k, top_p=top_p),
         max_new_tokens=max_new_tokens,
         seed=seed,
