@@ -127,10 +127,13 @@ def test_who_waits_for_a_whole_answer_may_leave_too(place: Place):
 def test_of_several_texts_none_is_gone_on_with(place: Place):
     """Where one of them is refused, and where the answer takes too long, the others end as well."""
     engine = engine_of(place)
-    refused = place.complete(prompt=["1"] * (SLOTS + QUEUE + 1), max_tokens=5000)
-    assert refused.status == 429
+    with place.streaming(prompt="1", max_tokens=5000) as stream:
+        next(iter(stream))
+        refused = place.complete(prompt=["1"] * (SLOTS + QUEUE), max_tokens=5000)
+        assert refused.status == 429
+        assert wait_for(lambda: engine.counters["running"] == 1) <= MOST_SECONDS
+        assert engine.counters["waiting"] == 0
     assert wait_for(lambda: not engine.counters["running"]) <= MOST_SECONDS
-    assert engine.counters["waiting"] == 0
     with place.streaming(prompt=["1"] * SLOTS, max_tokens=5000) as stream:
         wait_for(lambda: engine.counters["running"] == SLOTS)
         next(iter(stream))

@@ -59,7 +59,7 @@ def lose_one(folder: Path, name: str, *options: str) -> tuple[int, str, float, l
         os.kill(both[1], signal.SIGKILL)
         wait_until(lambda: not is_alive(both[0]), child)
         took = time.monotonic() - began
-        _, err = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=100)
     return child.returncode, err, took, both
 
 

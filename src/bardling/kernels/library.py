@@ -24,7 +24,7 @@ from torch.profiler import record_function
 
 from bardling import storage
 from bardling.errors import BardlingError, KernelError
-from bardling.machine.compiling import find_compiler, missing_compiler
+from bardling.machine.compiling import NO_COMPILER, find_compiler
 from bardling.machine.kernel import kernel_text
 
 SOURCES = {
@@ -99,10 +99,9 @@ def _attempt(name: str) -> Library | KernelError:
 
 
 def _find(name: str) -> Library:
-    processor = torch.device("cpu")
-    compiler = find_compiler(processor)
+    compiler = find_compiler(torch.device("cpu"))
     if platform.system() != "Linux" or compiler is None:
-        raise KernelError(missing_compiler(processor) or "the kernels need Linux")
+        raise KernelError(NO_COMPILER if compiler is None else "the kernels need Linux")
     folder = Path(__file__).parent
     sources = [folder / file for file in SOURCES[name]]
     flags = [*FLAGS, *WIDE.get(platform.machine(), ())]

@@ -25,6 +25,7 @@ MODES = {"graphs": "reduce-overhead", "autotune": "max-autotune-no-cudagraphs"}
 
 NOMINAL_FLOPS = 3e11
 """Arithmetic per second that a small model gets from two processor cores."""
+NO_COMPILER = "neither g++ nor clang++ is found"
 
 
 def find_compiler(device: torch.device) -> str | None:
@@ -41,7 +42,7 @@ def missing_compiler(device: torch.device) -> str | None:
         return None
     if device.type == "cuda":
         return "triton is not installed"
-    return "neither g++ nor clang++ is found"
+    return NO_COMPILER
 
 
 def pick_compile(wish: CompileWish, device: torch.device, *, seconds: float) -> tuple[bool, str]:
