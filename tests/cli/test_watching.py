@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import threading
 import urllib.request
 import webbrowser
 from urllib.error import URLError
@@ -12,17 +13,18 @@ import pytest
 
 def test_the_page_follows_the_run_and_ends_with_it(train, monkeypatch):
     """The browser is sent to the run; its log can be followed there; then nobody listens."""
-    shown, runs = [], []
+    shown, runs, has_looked = [], [], threading.Event()
 
     def look(url: str) -> bool:
         shown.append(url)
         with urllib.request.urlopen(url.partition("#")[0] + "play/runs", timeout=20) as answer:
             runs.append(json.load(answer))
+        has_looked.set()
         return True
 
     monkeypatch.setattr(webbrowser, "open", look)
     done = train("--name", "followed", "--watch")
-    assert done.code == 0
+    assert done.code == 0 and has_looked.wait(20)
     (url,) = shown
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#training\?run=followed", url)
     assert f"  watch  {url}" in done.out.splitlines()

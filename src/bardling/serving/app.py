@@ -54,6 +54,7 @@ def build_app(
     _add_facts(app, desk)
     _add_refusals(app)
     app.include_router(router(models, runs_dir))
+    app.openapi()  # makes the routes now: while it does, warnings are not safe on other threads
     app.mount("/", Page())
     app.add_middleware(
         Guard,

@@ -70,15 +70,16 @@ class Embeddings {
     const model = this.world.model?.name;
     if (!model || this.world.current !== "embeddings" || this.of === `${model} ${this.source}`) return;
     this.of = `${model} ${this.source}`;
+    const before = this.asked;
     const reads = this.source === "reading" ? "Reading text to find words in it" : "Finding words";
     const went = await during(reads, async () => {
       const found = await ask(`play/embedding?model=${encodeURIComponent(model)}&source=${this.source}`);
-      if (this.of === `${model} ${this.source}`) this.show(found);
+      if (this.of === `${model} ${this.source}`) this.show(found, this.asked !== before);
     });
     if (!went) this.of = null;
   }
 
-  show(found) {
+  show(found, hasAsked) {
     const names = { table: "as in the table", reading: "as it reads them" };
     this.sources.replaceChildren(...(found.sources.length < 2 ? [] : [
       oneOf("embeddings-source", "Vectors", found.sources.map((one) => [one, names[one]]), this.source, (source) => {
@@ -91,7 +92,7 @@ class Embeddings {
     this.setExamples(found.examples);
     const words = found.words.map((one) => one.word);
     const word = [this.word, "fox", "king"].find((one) => words.includes(one)) || words[0];
-    if (word) this.near(word, false);
+    if (word && !hasAsked) this.near(word, false); // else a word was asked for meanwhile
     this.answers.replaceChildren();
   }
 
