@@ -10,6 +10,8 @@ from bardling.fields import word_for
 from bardling.model.config import ModelConfig
 from bardling.model.families import classic, modern
 from bardling.model.gpt import GPT
+from bardling.model.lora import wrap
+from bardling.model.lora_config import LoRA
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon
 from bardling.training.optimizers import (
     build_optimizer,
@@ -108,6 +110,10 @@ def test_groups_and_members_without_parameters_are_left_out():
         optimizer = build_optimizer(model, config)
         [member] = optimizer.members
         assert isinstance(member, torch.optim.AdamW) and len(member.param_groups) == 1
+    adapters = wrap(GPT(ModelConfig(vocab_size=7)), LoRA())  # nothing but matrices inside blocks
+    assert [type(one).__name__ for one in build_optimizer(adapters, Muon()).members] == [
+        "StackedMuon"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ def hidden_matrices(model: nn.Module) -> list[str]:
 def build_optimizer(model: nn.Module, config: OptimizerConfig, team: Team = ALONE) -> Optimizers:
     """Return the configured optimizer over all parameters of `model` that are trained.
 
-    Groups without parameters are left out, and so is Muon in a model without hidden matrices, whose
-    work a `team` shares.
+    Groups without parameters are left out, and so is Muon, whose work a `team` shares, in a model
+    without hidden matrices, and AdamW where adapters leave nothing but these.
     """
     match config:
         case AdamW():
@@ -178,9 +178,10 @@ def _adamw(
 def _muon(model: nn.Module, config: Muon, team: Team) -> list[Optimizer]:
     """Return Muon over the hidden matrices and AdamW over the rest."""
     named, hidden = trainable(model), hidden_matrices(model)
-    rest = _adamw(model, config, [name for name in named if name not in set(hidden)])
+    others = [name for name in named if name not in set(hidden)]
+    rest = [_adamw(model, config, others)] if others else []
     if not hidden:
-        return [rest]
+        return rest
     muon = StackedMuon(
         [named[name] for name in hidden],
         lr=config.muon_lr,
@@ -191,7 +192,7 @@ def _muon(model: nn.Module, config: Muon, team: Team) -> list[Optimizer]:
         adjust_lr_fn="original",
     )
     muon.team = team
-    return [muon, rest]
+    return [muon, *rest]
 
 
 def _can_fuse(model: nn.Module) -> bool:
