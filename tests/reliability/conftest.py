@@ -55,8 +55,13 @@ class Scorecard:
         for number, promise in PROMISES.items():
             row = self.rows.get(number)
             terminalreporter.write_line(f"{number:2} {state(number, row):8} {promise.promise}")
-        held = sum(state(n, self.rows.get(n)) == "held" for n in PROMISES)
-        terminalreporter.write_line(f"{held} of {len(PROMISES)} promises held")
+        states = [state(number, self.rows.get(number)) for number in PROMISES]
+        if "held" in states:
+            held = f"{states.count('held')} of {len(PROMISES)} promises held"
+            terminalreporter.write_line(held)
+        broken = sum(row["protections"] for row in self.rows.values())
+        if broken:
+            terminalreporter.write_line(f"{broken} broken lines were noticed")
         machine = f"{cpu_model()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
         system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
         found = {

@@ -211,8 +211,10 @@ PROMISES: dict[int, Promise] = {
 
 def state(number: int, row: Mapping[str, Any] | None) -> str:
     """Say in a word how a row stands, by what its tests came to."""
-    if row is None or not (row["passed"] or row["failed"]):
+    if row is None or not (row["passed"] or row["failed"] or row["protections"]):
         return "untested"
     if row["failed"]:
         return "BROKEN"
+    if not row["passed"]:
+        return "noticed"  # nothing was tested but that its tests fail where its lines are broken
     return "partly" if row["skipped"] else "held"

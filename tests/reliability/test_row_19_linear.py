@@ -29,11 +29,12 @@ PROTECTIONS = (
         file="text/bpe_encoding.py",
         line="if any(block.isspace() for block in blocks):",
         broken="if False:",
-        test="test_a_million_of_anything_fits_and_two_take_twice_as_long[gpt2-space]",
+        test="test_a_million_of_anything_fits_and_twice_takes_twice_as_long[gpt2-space]",
     ),
 )
-SECONDS, RATIO, MEGABYTES = 5.0, 2.5, 500
-MARGIN = 3.2  # quadratic would be 4; caches that others use as well take their part
+SECONDS, RATIO, MEGABYTES = 5.0, 2.5**2, 500
+"""The ratio is of twice twice the text: a million that leaves the caches shows less in that."""
+MARGIN = 10.0  # quadratic would be 16; caches that others use as well take their part
 A_MILLION = 10**6
 KINDS = ("char", *PATTERNS, *(f"{split}:readable" for split in PATTERNS))
 
@@ -88,20 +89,20 @@ def test_a_million_fits_into_time_and_memory():
 @pytest.mark.sweep
 @pytest.mark.parametrize("what", WHAT)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_million_of_anything_fits_and_two_take_twice_as_long(kind, what):
+def test_a_million_of_anything_fits_and_twice_takes_twice_as_long(kind, what):
     """Others need the caches too, so the best of some tries counts.
 
     The readable way is for files that no training makes, and in Python: it is given more time.
     """
     patience = 3 if kind.endswith("readable") else 1
-    best = dict.fromkeys((A_MILLION // 2, A_MILLION), 1e9)
+    best = dict.fromkeys((A_MILLION // 4, A_MILLION), 1e9)
     for _ in range(4):
         for n, before in best.items():
             found = taken(kind, what, n)
             assert found["same"] and found["megabytes"] < MEGABYTES
             best[n] = min(before, sum(found["seconds"]))
-        half, whole = best.values()
-        if whole <= min(patience * SECONDS, RATIO * half):
+        quarter, whole = best.values()
+        if whole <= min(patience * SECONDS, RATIO * quarter):
             return
     assert whole <= patience * SECONDS, f"a million took {whole:.1f} s"
-    assert whole <= MARGIN * half, f"{half:.2f} s became {whole:.2f} s"
+    assert whole <= MARGIN * quarter, f"{quarter:.2f} s became {whole:.2f} s"
