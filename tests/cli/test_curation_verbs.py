@@ -65,7 +65,7 @@ def test_what_a_separator_parts_are_documents(cli, tmp_path):
         "<|endoftext|>".join(f"tale {number} of the sea and the sky" for number in range(9))
     )
     done = cli("data", "stats", path, "--tokenizer", "char")
-    assert "'<|endoftext|>' stands there 8 times, read as text" in done.err
+    assert "8 '<|endoftext|>' kept and read as text" in done.err
     done = cli("data", "stats", path, "--tokenizer", "char", "--separator", "<|endoftext|>")
     assert done.err == "" and "9 documents" in done.out
     out = tmp_path / "clean.jsonl"

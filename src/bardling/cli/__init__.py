@@ -82,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     _show_every_character()
+    if os.environ.get("NO_COLOR"):
+        os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "False")  # rich sees to itself, tyro not
     try:
         with terminable(), _own_imports():
             code = _dispatch(words)
@@ -117,6 +119,12 @@ def _own_imports() -> Iterator[None]:
 
 
 def _dispatch(words: list[str]) -> int:
+    foreign = [word for word in words if _is_no_text(word)]
+    if foreign:
+        raise UsageError(
+            f"'{foreign[0]}' is not UTF-8, so it cannot be written into a run; give the file "
+            "another name"
+        )
     if not words or words[0] in ("-h", "--help", "help"):
         _overview()
         return 0
@@ -137,6 +145,11 @@ def _dispatch(words: list[str]) -> int:
     if helped and code == 0:
         _example(verb, rest)
     return code
+
+
+def _is_no_text(word: str) -> bool:
+    """Whether a word holds bytes that no character stands for, as names of files may."""
+    return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
 def _example(verb: str, rest: Sequence[str]) -> None:

@@ -109,28 +109,40 @@ def run_stats(argv: Sequence[str]) -> int:
     tokenizer = tokenizer_for(arguments.tokenizer, corpus.documents, end_token=corpus.has_several)
     found = measure(corpus.documents, tokenizer)
     screen = Screen()
+    noun = "document" if found.n_documents == 1 else "documents"
     screen.print(
-        f"{corpus.name}: {found.n_documents:,} documents, {found.n_bytes:,} bytes, "
+        f"{corpus.name}: {found.n_documents:,} {noun}, {found.n_bytes:,} bytes, "
         f"{found.n_characters:,} characters ({found.n_distinct} different), "
         f"{found.n_words:,} words, {found.n_tokens:,} tokens of {arguments.tokenizer}"
     )
     screen.print(f"  {found.n_bytes / max(found.n_tokens, 1):.2f} bytes per token\n")
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("of a document, at percentile")
-    for percentile in PERCENTILES:
-        table.add_column(str(percentile), justify="right")
-    table.add_row("words", *(f"{n:,}" for n in found.words))
-    table.add_row("tokens", *(f"{n:,}" for n in found.tokens))
-    screen.print(table, soft_wrap=False)
-    screen.print(f"\n{_advice(found)}")
+    if found.n_documents > 1:
+        screen.print(_lengths(found), soft_wrap=False)
+        screen.print()
+    screen.print(_advice(found))
     return 0
 
 
+def _lengths(found: Statistics) -> Table:
+    """Return a table of how long documents are, which is narrow enough for any terminal."""
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for head in ("of a document, at percentile", "words", "tokens"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for percentile, words, tokens in zip(PERCENTILES, found.words, found.tokens, strict=True):
+        table.add_row(str(percentile), f"{words:,}", f"{tokens:,}")
+    return table
+
+
 def _advice(found: Statistics) -> str:
+    enough = (
+        f"read once, it is enough for {count(found.n_parameters)} parameters, by Chinchilla's 20 "
+        "tokens for each; bardling train --budget TIME finds a size by itself"
+    )
+    if found.n_documents == 1:
+        return enough
     return (
         f"suggested: --model.block-size {found.block_size}, which holds 95 of 100 documents whole "
-        f"(2048 at most); read once, it is enough for {count(found.n_parameters)} parameters, by "
-        "Chinchilla's 20 tokens for each; bardling train --budget TIME finds a size by itself"
+        f"(2048 at most); {enough}"
     )
 
 

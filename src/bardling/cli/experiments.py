@@ -14,6 +14,13 @@ from bardling.reporting.experiment import Experiment, table_of
 from bardling.reporting.screen import Screen
 from bardling.reporting.trial_console import TrialConsole
 
+Columns = dict[str, tuple[str, ...]]
+"""Cells by the head of their column."""
+ABOUT = "what it is"
+DISPENSABLE = ("seeds", "time", "tokens", "bits per byte", "parameters", "best")
+"""What a terminal without room for all columns is shown least; the page has all of them."""
+GAP = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceArguments:
@@ -46,16 +53,46 @@ def place_of(arguments: PlaceArguments, screen: Screen, command: str) -> Place:
 def show(screen: Screen, experiment: Experiment, page: Path) -> None:
     """Show the table of an experiment, what it is compared with, and where its page is."""
     heads, cells = table_of(experiment)
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for place, head in enumerate(heads):
-        edge = place in (0, len(heads) - 1)
-        table.add_column(head, justify="left" if edge else "right", no_wrap=place == 0)
-    for row in cells:
-        table.add_row(Text(row[0], "bold"), *row[1:])
+    columns = dict(zip(heads, zip(*cells, strict=True), strict=True))
+    meant = columns[ABOUT]
+    columns, is_narrow = _fitting(columns, screen.width)
+    table = Table(box=None, header_style="bold", padding=(0, GAP, 0, 0))
+    for head in columns:
+        is_text = head in ("", ABOUT)
+        words = "\n".join(head.split()) if is_narrow and not is_text else head
+        table.add_column(
+            words, justify="left" if is_text else "right", no_wrap=head != ABOUT, overflow="fold"
+        )
+    for name, *others in zip(*columns.values(), strict=True):
+        table.add_row(Text(name, "bold"), *others)
     screen.print()
     screen.print(table, soft_wrap=False)
+    if ABOUT not in columns:
+        for name, about in zip(columns[""], meant, strict=True):
+            screen.print(Text.assemble("  ", (name, "bold"), f"  {about}"))
     for name, level in experiment.levels.items():
         screen.print(f"  counting {name}: {level:.4f} nats per token")
     for remark in experiment.remarks:
         screen.print(f"  {remark}")
     screen.print(f"  page  {page}")
+
+
+def _fitting(columns: Columns, width: int) -> tuple[Columns, bool]:
+    """Return the columns that `width` has room for uncut, and whether each word has its line."""
+    if _width(columns, one_line=True) <= width:
+        return columns, False
+    left = dict(columns)
+    for head in (ABOUT, *DISPENSABLE):
+        if _width(left, one_line=False) <= width:
+            break
+        left.pop(head, None)
+    return left, True
+
+
+def _width(columns: Columns, *, one_line: bool) -> int:
+    """Return how wide a table is at least: figures never break, what it is breaks at words."""
+    total = 0
+    for head, cells in columns.items():
+        words = [head] if one_line else head.split()
+        total += 24 if head == ABOUT else max(map(len, (*words, *cells)))
+    return total + GAP * len(columns)

@@ -214,7 +214,7 @@ class _Oddities:
             note(f"{file}: {self.n_nul} NUL kept, the first at character {self.first_nul:,}")
         if self.n_ends:
             note(
-                f"{file}: '{END_TOKEN}' stands there {self.n_ends:,} times, read as text; to part "
+                f"{file}: {self.n_ends:,} '{END_TOKEN}' kept and read as text; to part "
                 f"documents by it: bardling data clean {quote(str(file))} --separator '{END_TOKEN}'"
             )
         if self.n_cr:
