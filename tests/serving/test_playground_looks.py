@@ -79,6 +79,18 @@ def test_text_stands_out_and_nothing_overflows(chrome: Browser, place: Place, th
         assert heard.n_bytes <= MOST_BYTES, "all views, and what they ask"
 
 
+@pytest.mark.parametrize("height", [700, 880, 900, 1000])
+def test_alternatives_leave_the_tabs_free(chrome: Browser, place: Place, height):
+    with looking(chrome, place.url) as (page, _):
+        page.set_viewport_size({"width": 1280, "height": height})
+        write(page)
+        page.evaluate("scrollTo(0, 0)")
+        page.locator("#write-story .token").nth(1).click()
+        page.get_by_role("dialog").wait_for()
+        window = page.get_by_role("dialog").bounding_box()
+        assert window["y"] >= page.locator("#main").bounding_box()["y"]
+
+
 def test_a_faint_text_would_be_found(chrome: Browser, place: Place):
     with looking(chrome, place.url) as (page, _):
         page.evaluate("document.documentElement.style.setProperty('--soft', '#999')")

@@ -85,7 +85,8 @@ export class Alternatives {
     const width = this.window.offsetWidth;
     const left = Math.max(0, Math.min(box.left - home.left, home.width - width));
     const height = this.window.offsetHeight;
-    const below = box.bottom + 8 + height < innerHeight - STATUS || box.top - 8 - height < 0;
+    const highest = Math.max(0, home.top); // what is above the view stays free
+    const below = box.bottom + 8 + height < innerHeight - STATUS || box.top - 8 - height < highest;
     const top = below ? box.bottom + 8 : box.top - 8 - height;
     this.window.style.setProperty("--left", `${left}px`);
     this.window.style.setProperty("--top", `${top - home.top}px`);
