@@ -1,11 +1,13 @@
 """What serving adds to writing: the first token, streams, many at once, too many.
 
     python benchmarks/serving.py [RUN] [--rounds 3] [--tokens 400]
+    python benchmarks/serving.py --shape 10M --tokens 250
 
 The server is `bardling serve` in a process of its own, the clients are in this one, on the same
 cores. Beside them stands the engine alone, in this process, writing the same texts; the sides take
-turns, and what is compared is the ratio of a round. Without RUN a model of the demo's shape is
-made, which has taken two steps: what it writes is as much work as what a good one writes.
+turns, and what is compared is the ratio of a round. Without RUN a model is made, of the demo's
+shape or of 10 million parameters as is usual for Shakespeare, which has taken two steps: what it
+writes is as much work as what a good one writes.
 """
 
 import argparse
@@ -30,6 +32,10 @@ from bardling.generation.sampling import Sample
 from bardling.serving.asking import Ask, End, Event
 from bardling.serving.engine import Engine
 
+SHAPES: dict[str, tuple[str, dict[str, int]]] = {
+    "demo": ("stories", {"max_tokens": 300_000}),
+    "10M": ("shakespeare", {"n_layer": 6, "n_head": 6, "n_embd": 384, "block_size": 256}),
+}
 PROMPT = "Once upon a time"
 CONCURRENT, FIRST_TOKENS = 32, 40
 CLIENTS, SLOTS, QUEUE = 200, 2, 8
@@ -179,6 +185,7 @@ def main() -> None:
     """Parse the words, and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", nargs="?")
+    parser.add_argument("--shape", choices=SHAPES, default="demo")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=400)
     words = parser.parse_args()
@@ -186,9 +193,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         name = words.run
         if name is None:
+            corpus, sizes = SHAPES[words.shape]
             bardling.train(
-                "stories", name="shape", runs_dir=folder, max_tokens=300_000, budget="2steps",
-                batch_size=2, quick_checks=False, sample_tokens=0,
+                corpus, name="shape", runs_dir=folder, budget="2steps", batch_size=2,
+                quick_checks=False, sample_tokens=0, **sizes,
             )  # fmt: skip
             name = str(Path(folder) / "shape")
         measure(name, words.rounds, words.tokens)

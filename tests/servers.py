@@ -62,9 +62,9 @@ class Paced:
     def __init__(self, slots: Any, seconds: float) -> None:
         self._slots, self._seconds, self.chunk = slots, seconds, slots.chunk
 
-    def read(self, parts: Sequence[Any], *, everywhere: bool) -> list[Any]:
+    def read(self, parts: Sequence[Any]) -> list[Any]:
         time.sleep(self._seconds)
-        return self._slots.read(parts, everywhere=everywhere)
+        return self._slots.read(parts)
 
 
 @dataclass(frozen=True)

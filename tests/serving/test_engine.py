@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -117,8 +118,8 @@ class Meaningless:
     def __init__(self, slots, token):
         self.slots, self.chunk, self.token = slots, slots.chunk, token
 
-    def read(self, parts, *, everywhere):
-        told = self.slots.read(parts, everywhere=everywhere)
+    def read(self, parts):
+        told = self.slots.read(parts)
         return [
             logits * (float("nan") if part.unread[-1] == self.token else 1.0)
             for part, logits in zip(parts, told, strict=True)
@@ -141,10 +142,10 @@ class Slow:
         self.slots, self.chunk = slots, slots.chunk
         self.gate, self.turns = threading.Semaphore(0), 0
 
-    def read(self, parts, *, everywhere):
+    def read(self, parts):
         assert self.gate.acquire(timeout=60)
         self.turns += 1
-        return self.slots.read(parts, everywhere=everywhere)
+        return self.slots.read(parts)
 
 
 @pytest.fixture
@@ -238,11 +239,11 @@ def test_a_turn_that_fails_does_not_end_the_service(run, engine, monkeypatch, ca
     whole = write(engine, ask(run, "3 plus"))[0].text
     read, calls = engine._slots.read, []
 
-    def fail(parts, *, everywhere):
+    def fail(parts):
         calls.append(parts)
         if len(calls) == 3:
             raise MemoryError("no room")
-        return read(parts, everywhere=everywhere)
+        return read(parts)
 
     monkeypatch.setattr(engine._slots, "read", fail)
     (found,) = write(engine, ask(run, "3 plus"))
@@ -250,6 +251,75 @@ def test_a_turn_that_fails_does_not_end_the_service(run, engine, monkeypatch, ca
     assert found.end.error == engine_module.FAILED and "no room" in caplog.text
     assert write(engine, ask(run, "3 plus"))[0].text == whole
     assert engine.counters["running"] == 0
+
+
+@pytest.fixture
+def two_hands(tmp_path):
+    """Return a run, and an engine with a second hand; the tests have one thread otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    run = small_run(tmp_path)
+    engine = Engine(run, slots=24, queue=24)
+    torch.set_num_threads(threads)
+    yield run, engine
+    engine.close()
+
+
+def readers(engine, monkeypatch, trouble=()):
+    """Return the names of the threads that read, as they do; those in `trouble` fail once."""
+    read, names, left = engine._slots.read, [], list(trouble)
+
+    def note(parts):
+        name = threading.current_thread().name.partition("_")[0]
+        names.append(name)
+        if name in left:
+            left.remove(name)
+            raise MemoryError(f"no room for {name}")
+        return read(parts)
+
+    monkeypatch.setattr(engine._slots, "read", note)
+    return names
+
+
+def test_two_hands_write_what_one_does(two_hands, monkeypatch):
+    run, engine = two_hands
+    asks = [
+        ask(run, PROMPTS[i % 7], seed=i, n_top=2, strategy=Sample(), max_new_tokens=60)
+        for i in range(24)
+    ]
+    names = readers(engine, monkeypatch)
+    alone = [write(engine, one)[0].tokens for one in asks]
+    assert set(names) == {"bardling engine"}
+    assert [listener.tokens for listener in write(engine, *asks)] == alone
+    assert set(names) == {"bardling engine", "bardling hand"}
+
+
+def test_each_hand_has_room_of_its_own(two_hands):
+    run, engine = two_hands
+    slots = engine._slots
+    part = slots_module.Part(0, run.tokenizer.encode("3 plus"), 0)
+
+    def room():
+        slots.read([part])
+        return {name: place.data_ptr() for name, place in slots._own.decoder._room.items()}
+
+    here = room()
+    with ThreadPoolExecutor(1) as other:
+        there = other.submit(room).result()
+    assert len(here) > 5 and set(here.values()).isdisjoint(there.values())
+
+
+@pytest.mark.parametrize("name", ["bardling engine", "bardling hand"])
+def test_a_hand_that_fails_ends_the_turn_for_both(two_hands, monkeypatch, caplog, name):
+    run, engine = two_hands
+    asks = [ask(run, "3 plus", seed=i) for i in range(24)]
+    names = readers(engine, monkeypatch)
+    whole = texts(write(engine, *asks))
+    monkeypatch.undo()
+    readers(engine, monkeypatch, [name])
+    assert engine_module.FAILED in {listener.end.error for listener in write(engine, *asks)}
+    assert f"no room for {name}" in caplog.text and "bardling hand" in names
+    assert texts(write(engine, *asks)) == whole and engine.counters["running"] == 0
 
 
 def test_a_text_that_cannot_be_gone_on_with_ends_alone(run, engine, monkeypatch, caplog):

@@ -6,6 +6,7 @@ that the model has. Weights can be kept shorter than float32, which large models
 because they wait for memory: `bf16` rounds them, `int8` keeps a factor for each row.
 """
 
+import copy
 import ctypes
 from typing import Any
 
@@ -95,6 +96,13 @@ class Decoder:
         self._model = self._describe(model)
         self._keys: Tensor | None = None
         self._rows, self._threads = 0, 0
+
+    def beside(self) -> "Decoder":
+        """Return one that reads the same weights, at the same time, with room of its own."""
+        other = copy.copy(self)
+        other._model = _Model.from_buffer_copy(self._model)
+        other._rows, other._threads = 0, 0
+        return other
 
     def step(
         self, tokens: Int64[Tensor, "batch time"], cache: KVCache

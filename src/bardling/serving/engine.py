@@ -1,8 +1,9 @@
 """Many texts at once, by one model on a thread of its own.
 
 Continuous batching (Yu et al., "Orca", OSDI 2022): texts join and leave between tokens. In each
-turn every text that is being written gets its next token by one call, and one text that has more
-to read gets a piece of it read, so that a long prompt does not make the others wait.
+turn every text that is being written gets its next token by one call, or two at the same time where
+they are many, and one text that has more to read gets a piece of it read, so that a long prompt
+does not make the others wait.
 """
 
 import logging
@@ -15,6 +16,7 @@ import torch
 from bardling.errors import GenerationError
 from bardling.generation.decode import finite
 from bardling.serving.asking import Ask, Closing, Overloaded, Reason, Tell
+from bardling.serving.hands import Hands
 from bardling.serving.slots import Part, Slots, open_slots
 from bardling.serving.writing import Writing, choose
 from bardling.trained import Run
@@ -55,7 +57,7 @@ class Engine:
         self._lock = threading.Condition()
         self._closing, self._deadline = False, float("inf")
         self._count = {"requests": 0, "tokens_read": 0, "tokens_written": 0}
-        self._threads = max(1, torch.get_num_threads() - 1)  # the event loop needs one too
+        self._hands = Hands(two=self._slots.hands > 1)
         self._thread = threading.Thread(target=self._work, name="bardling engine", daemon=True)
         self._thread.start()
 
@@ -123,7 +125,6 @@ class Engine:
 
     def _work(self) -> None:
         """Take texts in, let the model read, tell; until closed."""
-        torch.set_num_threads(self._threads)
         while self._take_in():
             try:
                 with torch.no_grad():
@@ -132,6 +133,7 @@ class Engine:
                 LOG.exception("a turn of the engine failed")
                 self._give_up_all("error", FAILED)
         self._give_up_all("error", GOING_DOWN)
+        self._hands.close()
 
     def _take_in(self) -> bool:
         """Give free slots to those who wait; return whether there is, or may be, work."""
@@ -156,12 +158,11 @@ class Engine:
         for writing in [one for one in self._running if one.cancelled]:
             self._leave(writing, "cancelled")
         ahead = [(one, one.part(self._block_size, self._slots.chunk)) for one in self._running]
-        whole = [(one, part) for one, part in ahead if len(part.unread) == 1]
+        single = [(one, part) for one, part in ahead if len(part.unread) == 1]
         longer = [(one, part) for one, part in ahead if len(part.unread) > 1]
-        ready: list[tuple[Writing, torch.Tensor]] = []
-        for group in (whole, longer[:1]):
-            ready += self._read(group)
-        for (writing, logits), token in zip(ready, choose(ready), strict=True):
+        ready = self._read(single + longer[:1])
+        tokens = self._hands.share(choose, ready, [1] * len(ready))
+        for (writing, logits), token in zip(ready, tokens, strict=True):
             self._write(writing, token, logits)
         pause = TELL_SECONDS * len(self._running)
         for writing in self._running:
@@ -170,12 +171,9 @@ class Engine:
     def _read(self, group: list[tuple[Writing, Part]]) -> list[tuple[Writing, torch.Tensor]]:
         """Let the model read parts; return the texts that get a token now, with their logits."""
         ready = []
-        everywhere = any(writing.ask.of_prompt for writing, _ in group)
-        for (writing, part), logits in zip(
-            group,
-            self._slots.read([part for _, part in group], everywhere=everywhere) if group else [],
-            strict=True,
-        ):
+        parts = [part for _, part in group]
+        found = self._hands.share(self._slots.read, parts, [len(part.unread) for part in parts])
+        for (writing, part), logits in zip(group, found, strict=True):
             self._count["tokens_read"] += len(part.unread)
             if not writing.has_read(part, logits):
                 continue

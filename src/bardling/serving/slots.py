@@ -5,8 +5,8 @@ text in one call; what a text gets is the same, bit for bit, whoever is read bes
 cannot be used, torch reads one text after the other, which is the same by nature.
 """
 
+import threading
 from collections.abc import Sequence
-from itertools import groupby
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -31,6 +31,8 @@ class Part(NamedTuple):
     """The text as far as the model is to have read it, from the beginning of its context."""
     n_read: int
     """How many of them it has read already."""
+    everywhere: bool = False
+    """Whether the logits after every token are wanted, and not only those after the last."""
 
     @property
     def unread(self) -> Sequence[int]:
@@ -44,8 +46,10 @@ class Slots(Protocol):
 
     chunk: int
     """Most tokens of a text in one go."""
+    hands: int
+    """Threads that may read at the same time, other slots each."""
 
-    def read(self, parts: Sequence[Part], *, everywhere: bool) -> list[Float[Tensor, "told vocab"]]:
+    def read(self, parts: Sequence[Part]) -> list[Float[Tensor, "told vocab"]]:
         """Read parts, each of another slot; return logits after the last token of each, or all."""
         ...
 
@@ -53,19 +57,22 @@ class Slots(Protocol):
 class NativeSlots:
     """One cache for all, read by decode.cpp."""
 
-    chunk = MOST_AT_ONCE
+    chunk, hands = MOST_AT_ONCE, 2
 
     def __init__(self, model: GPT, decoder: Decoder, count: int) -> None:
-        self.decoder = decoder
+        self.decoder, self._own = decoder, threading.local()
         self.cache = KVCache(model.config, count, like=model.embedding.weight)
 
-    def read(self, parts: Sequence[Part], *, everywhere: bool) -> list[Float[Tensor, "told vocab"]]:
+    def read(self, parts: Sequence[Part]) -> list[Float[Tensor, "told vocab"]]:
         """Read parts; those with as many tokens as each other are read in one call."""
+        if not hasattr(self._own, "decoder"):
+            self._own.decoder = self.decoder.beside()
         found: list[Tensor] = [torch.empty(0)] * len(parts)
-        order = sorted(range(len(parts)), key=lambda i: len(parts[i].unread))
-        for _, same in groupby(order, key=lambda i: len(parts[i].unread)):
-            group = list(same)
-            logits = self.decoder.read_slots(
+        alike: dict[tuple[int, bool], list[int]] = {}
+        for i, part in enumerate(parts):
+            alike.setdefault((len(part.unread), part.everywhere), []).append(i)
+        for (_, everywhere), group in alike.items():
+            logits = self._own.decoder.read_slots(
                 torch.tensor([list(parts[i].unread) for i in group]),
                 self.cache,
                 torch.tensor([parts[i].slot for i in group]),
@@ -80,17 +87,17 @@ class NativeSlots:
 class SeparateSlots:
     """A cache for each, read by torch one after the other; none where nothing can be kept."""
 
-    chunk = CHUNK
+    chunk, hands = CHUNK, 1
 
     def __init__(self, model: GPT, count: int) -> None:
         self.model = model
         self.caches: list[KVCache | None] = [None] * count
 
-    def read(self, parts: Sequence[Part], *, everywhere: bool) -> list[Float[Tensor, "told vocab"]]:
+    def read(self, parts: Sequence[Part]) -> list[Float[Tensor, "told vocab"]]:
         """Read parts."""
-        return [self._read(part, everywhere=everywhere) for part in parts]
+        return [self._read(part) for part in parts]
 
-    def _read(self, part: Part, *, everywhere: bool) -> Float[Tensor, "told vocab"]:
+    def _read(self, part: Part) -> Float[Tensor, "told vocab"]:
         model, unread = self.model, part.unread
         if not model.config.cacheable:
             ids = torch.tensor([list(part.ids)], device=model.device)
@@ -99,7 +106,7 @@ class SeparateSlots:
             cache = self._cache(part.slot)
             cache.length = part.n_read
             hidden = model.hidden(torch.tensor([list(unread)], device=model.device), cache=cache)[0]
-        return model.output(hidden if everywhere else hidden[-1:]).float().cpu()
+        return model.output(hidden if part.everywhere else hidden[-1:]).float().cpu()
 
     def _cache(self, slot: int) -> KVCache:
         """Return a slot's cache, which takes memory when it is needed first."""

@@ -38,14 +38,18 @@ class Writing:
         if start != self._start:
             self._start, self._n_read = start, 0
         end = min(len(self.ids), start + self._n_read + chunk)
-        return Part(self.slot, self.ids[start:end], self._n_read)
+        return Part(self.slot, self.ids[start:end], self._n_read, self._tells_of_prompt)
 
     def has_read(self, part: Part, logits: Float[Tensor, "told vocab"]) -> bool:
         """Take note of a part that was read; return whether the next token can be chosen."""
-        if self.ask.of_prompt and not self.n_new:
+        if self._tells_of_prompt:
             self._tell_of_prompt(part, logits)
         self._n_read = len(part.ids)
         return self._start + self._n_read == len(self.ids)
+
+    @property
+    def _tells_of_prompt(self) -> bool:
+        return self.ask.of_prompt and not self.n_new
 
     @cached_property
     def _draws(self) -> np.random.Generator:
