@@ -34,8 +34,8 @@ TEXTS = {**({"WikiText-2": str(WIKI)} if WIKI.exists() else {}), "stories": "sto
 def moved(base: Path, text: str, side: str, **settings: Any) -> float:
     """Fine-tune a model on a text, say what came of it, and return what its loss fell."""
     run, lost = bardling.finetune(
-        base, TEXTS[text], name=f"{text}-{side}-{settings['lr']:g}", runs_dir=base.parent,
-        unknown="skip", **settings,
+        base, TEXTS[text], name=f"{text}-{side}-{settings['lr']:g}".replace(":", "-"),
+        runs_dir=base.parent, unknown="skip", **settings,
     )  # fmt: skip
     start = next(record["val_loss"] for record in run.metrics() if "val_loss" in record)
     result = run.folder.result()
