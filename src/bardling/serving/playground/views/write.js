@@ -148,10 +148,9 @@ class Write {
         top_p, count: NEXT }, this.asking.signal);
       if (!this.tokens.length) this.head = found.tokens;
       this.next.show(found.candidates);
-      const warned = found.warnings.length ? ` ${found.warnings.join("; ")}.` : "";
-      this.nextNote.textContent =
-        `${found.entropy.toFixed(2)} bits of doubt, ${found.shaped_entropy.toFixed(2)} after sampling ` +
-        `among ${many(found.kept, "token")}.${warned}`;
+      const told = `${found.entropy.toFixed(2)} bits of doubt, ` +
+        `${found.shaped_entropy.toFixed(2)} after sampling among ${many(found.kept, "token")}`;
+      this.nextNote.textContent = `${[told, ...found.warnings].join("; ")}.`;
     } catch (error) {
       if (error.name !== "AbortError") alarm(error);
     }
