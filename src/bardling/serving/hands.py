@@ -3,7 +3,7 @@
 Threads that share a product meet after each of them, dozens of times in a token, and spin where
 they wait; on few cores, with an event loop beside them, that costs more than it gains. Texts need
 nothing of each other, so hands meet once, when both have done their half. A lone text, or a few,
-are read by one hand with all the threads that there are.
+are read by one hand with all threads but the event loop's.
 """
 
 from bisect import bisect
