@@ -10,6 +10,7 @@ from bardling.errors import ConfigError
 from bardling.model.config import ModelConfig
 from bardling.training.config import TrainingConfig
 from bardling.training.optimizer_config import SGD, Adam, AdamW, Muon
+from bardling.training.plan import Plan
 
 
 def test_json_round_trip_keeps_every_value():
@@ -88,22 +89,43 @@ def test_whole_numbers_may_stand_for_numbers_and_null_for_an_open_choice():
     assert config.model.n_kv_head is None and config.model.head_dim == 8
 
 
+def with_replans(total_steps: int, *earlier: tuple[int, int, int]) -> dict:
+    """Return the settings of a budget whose plan was changed: when, and what it was before."""
+    names = ("replanned_at", "earlier_steps", "earlier_intervals")
+    columns = zip(*earlier, strict=True) if earlier else ((), (), ())
+    return {"total_steps": total_steps} | dict(zip(names, columns, strict=True))
+
+
+def test_a_plan_that_was_changed_twice_goes_to_json_and_back():
+    plan = Plan(total_steps=12, eval_interval=4).replanned(7, 40, 9).replanned(30, 35)
+    config = RunConfig().with_plan(plan)
+    assert config.plan == plan == RunConfig.from_json(json.loads(json.dumps(config.to_json()))).plan
+    assert config == RunConfig(eval_interval=9, **with_replans(35, (7, 12, 4), (30, 40, 9)))
+
+
+@pytest.mark.parametrize("told", [{}, {"eval_interval": 4}])
+def test_what_older_runs_wrote_of_a_changed_plan_is_read(told):
+    old = {"total_steps": 20, "replanned_at": 7, "first_total_steps": 12, "eval_interval": 4}
+    assert RunConfig.from_json(old).plan == Plan(total_steps=12, eval_interval=4).replanned(7, 20)
+    never = {"total_steps": 20, "replanned_at": 0, "first_total_steps": 0} | told
+    assert RunConfig.from_json(never).plan == Plan(total_steps=20, **told)
+
+
 @pytest.mark.parametrize(
-    ("total_steps", "replanned_at", "first", "said"),
+    ("values", "said"),
     [
-        (12, 7, 6, "replanned_at 7 lies beyond the 6 steps of first_total_steps"),
-        (7, 7, 12, "replanned_at 7 leaves none of the 7 steps of total_steps"),
-        (6, 7, 12, "replanned_at 7 leaves none of the 6 steps of total_steps"),
-        (0, 7, 12, "replanned_at 7 leaves none of the 0 steps of total_steps"),
+        (with_replans(12, (7, 6, 1)), "replanned_at 7 does not lie between step 0 and the 6 steps"),
+        (with_replans(7, (7, 12, 1)), "replanned_at 7 leaves none of the 7 steps after it"),
+        (with_replans(0, (7, 12, 1)), "replanned_at 7 leaves none of the 0 steps after it"),
+        (with_replans(99, (7, 12, 1), (7, 20, 1)), "replanned_at 7 does not lie between step 7"),
+        (with_replans(99, (7, 12, 1), (9, 7, 1)), "replanned_at 7 leaves none of the 7 steps"),
+        (with_replans(20, (7, 12, 0)), "earlier_intervals has 0; each must be at least 1"),
+        ({"replanned_at": (1,)}, "replanned_at, earlier_steps and earlier_intervals must name as"),
     ],
 )
-def test_steps_that_no_run_can_have_been_replanned_to_are_refused(
-    total_steps, replanned_at, first, said
-):
-    steps = {"replanned_at": replanned_at, "first_total_steps": first}
-    with pytest.raises(ConfigError, match=f"^{said}$"):
-        RunConfig(total_steps=total_steps, **steps)
-    assert RunConfig(total_steps=replanned_at + 1, **{**steps, "first_total_steps": 12}).plan
+def test_steps_that_no_run_can_have_been_replanned_to_are_refused(values, said):
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        RunConfig(**values)
 
 
 def test_overrides_find_their_part():

@@ -396,7 +396,7 @@ def test_a_run_older_than_conditions_is_loaded_and_goes_on(text):
     state, config = (json.loads(files[f"{name}.json"]) for name in ("state", "config"))
     newer = [state.pop(name) for name in ("conditions", "validated", "latest", "loss_scale")]
     del config["machine"], config["eval_interval"], config["training"]["quick_checks"]
-    for name in ("replanned_at", "first_total_steps"):
+    for name in ("replanned_at", "earlier_steps", "earlier_intervals"):
         del config[name]
     state |= {"threads": newer[0]["threads"], "torch_version": newer[0]["torch"]}
     storage.remove_folder(folder)

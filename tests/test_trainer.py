@@ -312,19 +312,20 @@ def test_an_optimizer_that_has_not_begun_its_step_does_not_begin_it(text, tmp_pa
 
 
 TIMED = {"budget": "100s", "eval_interval_steps": 0}
-REPLANNED = Plan(total_steps=20, replanned_at=7, first_total_steps=12)
+PLANNED = Plan(total_steps=12, eval_interval=4)
+REPLANNED = PLANNED.replanned(7, 20)
 
 
 def forecast(patch: pytest.MonkeyPatch, *, slips: bool) -> None:
     """Plan 12 steps for a budget in time and, where that `slips`, 20 when seven are done."""
     patch.setattr(rehearsal, "LEAST_SECONDS", 0.0)
     patch.setattr(rehearsal, "LEAST_STEPS", 1)
-    patch.setattr(Pace, "first_plan", lambda *_: (Plan(total_steps=12), 4))
+    patch.setattr(Pace, "first_plan", lambda *_: PLANNED)
 
-    def second_plan(self, plan, step, **_):
-        return plan.replanned(step, 20) if step == 7 and not plan.replanned_at else None
+    def better_plan(self, plan, step, **_):
+        return plan.replanned(step, 20) if step == 7 and not plan.earlier else None
 
-    patch.setattr(Pace, "second_plan", second_plan if slips else lambda *_, **__: None)
+    patch.setattr(Pace, "better_plan", better_plan if slips else lambda *_, **__: None)
 
 
 @pytest.fixture
@@ -388,7 +389,7 @@ def test_a_replanned_run_that_is_killed_before_its_next_checkpoint_keeps_its_pla
 def test_a_resumed_run_keeps_its_steps_whatever_the_time(text, tmp_path, slips):
     run = train(text, tmp_path, StopsAt(5), **TIMED)
     resume(run)
-    assert run.config().plan == Plan(total_steps=12)
+    assert run.config().plan == PLANNED
     assert run.result()["last"]["step"] == 12
 
 
@@ -438,8 +439,7 @@ def test_the_time_of_the_quick_checks_is_gone_when_the_steps_of_a_budget_are_cou
     forecast(monkeypatch, slips=False)
     heard = []
     monkeypatch.setattr(workbench, "quick_checks", lambda *_, **__: heard.append("checks") or [])
-    plan = (Plan(total_steps=12), 4)
-    monkeypatch.setattr(Pace, "first_plan", lambda *_: heard.append("plan") or plan)
+    monkeypatch.setattr(Pace, "first_plan", lambda *_: heard.append("plan") or PLANNED)
     train(text, tmp_path, quick_checks=True, **TIMED)
     assert heard == ["checks", "plan"]
 
@@ -451,12 +451,12 @@ def test_the_pace_hears_whether_the_newest_validation_is_the_best(
     forecast(monkeypatch, slips=False)
     heard = {}
 
-    def second_plan(self, plan, step, *, newest_is_best):
+    def better_plan(self, plan, step, *, newest_is_best):
         heard[step] = newest_is_best
 
     losses = iter([3.0, 2.0, 1.0 if newest_is_best else 2.0, 4.0])
     real = Validation.during_run
-    monkeypatch.setattr(Pace, "second_plan", second_plan)
+    monkeypatch.setattr(Pace, "better_plan", better_plan)
     monkeypatch.setattr(
         Validation,
         "during_run",

@@ -95,7 +95,7 @@ def test_a_budget_in_time_becomes_steps_before_the_first_and_leaves_no_other_tra
     config = run.config()
     assert listener.config == config and listener.log == ""
     assert config.total_steps >= 1 and config.eval_interval >= 1
-    assert (config.replanned_at, config.first_total_steps) == (0, 0)
+    assert config.plan.earlier == ()
     assert listener.facts[0].total_steps == config.total_steps
     assert run.result()["last"]["step"] == config.total_steps
 

@@ -18,12 +18,11 @@ from bardling.model.lora_config import Adapter, Whole
 from bardling.text.chat import ChatFormat
 from bardling.training.config import TrainingConfig, steps_of_budget
 from bardling.training.optimizer_config import AdamW, OptimizerConfig
-from bardling.training.plan import Plan
+from bardling.training.plan import Plan, Stretch
 from bardling.training.task import Pretraining, Task
 
 CHOICES: dict[str, Any] = {"optimizer": OptimizerConfig, "adapter": Adapter, "task": Task}
 """The parts that are one of several types."""
-WORKED_OUT = ("total_steps", "eval_interval", "replanned_at", "first_total_steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,26 +45,19 @@ class RunConfig:
     """The budget in optimizer steps; 0 until the run has worked it out."""
     eval_interval: int = 0
     """Steps between validations; 0 until the run has worked it out."""
-    replanned_at: int = 0
-    """The step before which a time budget's steps were counted anew; 0 when they never were."""
-    first_total_steps: int = 0
-    """The steps before that."""
+    replanned_at: tuple[int, ...] = ()
+    """The steps before which a time budget's steps were counted anew."""
+    earlier_steps: tuple[int, ...] = ()
+    """What `total_steps` was before each of these."""
+    earlier_intervals: tuple[int, ...] = ()
+    """What `eval_interval` was."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in WORKED_OUT:
+        for name in ("total_steps", "eval_interval"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 0")
-        if self.replanned_at and not self.replanned_at <= self.first_total_steps:
-            raise ConfigError(
-                f"replanned_at {self.replanned_at} lies beyond the {self.first_total_steps} steps "
-                "of first_total_steps"
-            )
-        if self.replanned_at and not self.replanned_at < self.total_steps:
-            raise ConfigError(
-                f"replanned_at {self.replanned_at} leaves none of the {self.total_steps} steps of "
-                "total_steps"
-            )
+        self._check_replans()
 
     @property
     def batch_tokens(self) -> int:
@@ -83,21 +75,49 @@ class RunConfig:
     @property
     def plan(self) -> Plan:
         """The steps of the run; worked out before the first of them."""
+        past = zip(self.replanned_at, self.earlier_steps, self.earlier_intervals, strict=True)
         return Plan(
             total_steps=self.total_steps,
-            replanned_at=self.replanned_at,
-            first_total_steps=self.first_total_steps,
+            eval_interval=self.eval_interval,
+            earlier=tuple(
+                Stretch(until=until, total_steps=steps, eval_interval=interval)
+                for until, steps, interval in past
+            ),
         )
 
-    def with_plan(self, plan: Plan, eval_interval: int) -> "RunConfig":
+    def with_plan(self, plan: Plan) -> "RunConfig":
         """Return the config with its steps worked out."""
         return replace(
             self,
             total_steps=plan.total_steps,
-            replanned_at=plan.replanned_at,
-            first_total_steps=plan.first_total_steps,
-            eval_interval=eval_interval,
+            eval_interval=plan.eval_interval,
+            replanned_at=tuple(stretch.until for stretch in plan.earlier),
+            earlier_steps=tuple(stretch.total_steps for stretch in plan.earlier),
+            earlier_intervals=tuple(stretch.eval_interval for stretch in plan.earlier),
         )
+
+    def _check_replans(self) -> None:
+        """Raise `ConfigError` for steps that no plan can have been changed at."""
+        lengths = {len(self.replanned_at), len(self.earlier_steps), len(self.earlier_intervals)}
+        if len(lengths) > 1:
+            raise ConfigError(
+                "replanned_at, earlier_steps and earlier_intervals must name as many plans each"
+            )
+        if self.replanned_at and min(self.earlier_intervals) < 1:
+            raise ConfigError(
+                f"earlier_intervals has {min(self.earlier_intervals)}; each must be at least 1"
+            )
+        before = 0
+        after = (*self.earlier_steps, self.total_steps)[1:]
+        for at, steps, then in zip(self.replanned_at, self.earlier_steps, after, strict=True):
+            if not before < at <= steps:
+                raise ConfigError(
+                    f"replanned_at {at} does not lie between step {before} and the {steps} steps "
+                    "that were planned then"
+                )
+            if not at < then:
+                raise ConfigError(f"replanned_at {at} leaves none of the {then} steps after it")
+            before = at
 
     def to_json(self) -> dict[str, Any]:
         """Return the config as JSON values."""
@@ -106,7 +126,7 @@ class RunConfig:
     @classmethod
     def from_json(cls, values: Any) -> "RunConfig":
         """Read what `to_json` wrote; a key that is absent takes its default."""
-        return read_value(cls, values, "config")
+        return read_value(cls, _newer(values), "config")
 
     def with_overrides(self, **overrides: Any) -> "RunConfig":
         """Return a copy with fields set by their own names: `n_layer=2, lr=3e-4, budget="2epochs"`.
@@ -154,6 +174,16 @@ def difference(mine: RunConfig, other: RunConfig, *, besides: Collection[str] = 
         if here != there and name not in ("vocab_size", *besides) and part != "machine":
             return f"{name} is {here!r} here and {there!r} there"
     return None
+
+
+def _newer(values: Any) -> Any:
+    """Return the JSON of a config, which older runs wrote with room for one changed plan."""
+    if not isinstance(values, dict) or not isinstance(values.get("replanned_at"), int):
+        return values
+    at, steps = values["replanned_at"], values.get("first_total_steps", 0)
+    rest = {name: value for name, value in values.items() if name != "first_total_steps"}
+    past = {"replanned_at": [at], "earlier_steps": [steps]} if at else {"replanned_at": []}
+    return rest | past | ({"earlier_intervals": [values.get("eval_interval", 0)]} if at else {})
 
 
 def settings(values: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,18 +1,20 @@
-"""A budget in time: how many steps it buys, worked out once before the first of them.
+"""A budget in time: how many steps it buys, worked out before the first of them.
 
 The time is what the user waits for the whole command: start, compiling, steps, validations,
-samples, saves and the last measurements. What each costs is measured on throwaway steps. When more
-than half is spent the forecast is watched, and put right once if it slipped. Both numbers go into
-the run's config, so that a resumed run takes exactly the steps of the uninterrupted one.
+samples, saves and the last measurements. What each costs is measured on throwaway steps, and how
+long they really take is watched. A forecast that is far off is put right wherever it is seen to
+be, one that slipped a little once, when more than half is spent. All numbers go into the run's
+config, so that a resumed run takes exactly the steps of the uninterrupted one.
 
 At its end a run measures its last step on the whole validation split, and its best step too where
 that is another one. Time for both is kept from the start; that for the second is spent on steps
 when the forecast is looked at and the newest validation is the best so far.
 """
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bardling.training.plan import Plan
 
@@ -20,8 +22,9 @@ VALIDATIONS = 10  # of a run with no other wish
 VALIDATION_SHARE = 0.08  # of the time, for validations with their samples and saves
 SLIP = 0.02  # of the budget; a forecast further off is put right
 LOOK_FROM = 0.6  # of the time or the steps: what is left then can slip less
+FAR_OFF = 0.25  # of the budget, later of what is left: put right at any time, and again
 WATCHED = 0.2  # of the budget: the last part, by which the pace is judged
-CONFIRMED = 0.06  # of the budget: how long a slip has to last
+CONFIRMED = 0.06  # of the budget: how long a slip has to last, by the clock or by the forecast
 LEAVING_SECONDS = 0.4  # from the last line to the shell's prompt
 SAFETY = 0.02  # of the budget, kept for what nobody measured
 
@@ -51,14 +54,23 @@ class Forecast:
     """Steps between validations."""
     validation: float
     """Seconds of one of them."""
+    begins: int = 0
+    """The step that it is counted from."""
 
     def until(self, step: int) -> float:
         """Return the seconds until a step on the way is done, with its validation if it has one."""
-        return step * self.costs.step + step // self.every * self.validation
+        validations = step // self.every - self.begins // self.every
+        return (step - self.begins) * self.costs.step + validations * self.validation
 
     def seconds(self, steps: int) -> float:
         """Return the seconds of a run of so many steps, which ends with a validation."""
-        return steps * self.costs.step + -(-steps // self.every) * self.validation
+        validations = -(-steps // self.every) - self.begins // self.every
+        return (steps - self.begins) * self.costs.step + validations * self.validation
+
+    def slower(self, factor: float, step: int) -> "Forecast":
+        """Return the forecast from a step on, if all takes `factor` times what was thought."""
+        costs = replace(self.costs, step=factor * self.costs.step, whole=factor * self.costs.whole)
+        return replace(self, costs=costs, validation=factor * self.validation, begins=step)
 
 
 @dataclass(kw_only=True)
@@ -71,11 +83,15 @@ class Pace:
     clock: Callable[[], float] = time.perf_counter
     forecast: Forecast | None = None
     marks: list[tuple[float, float]] = field(default_factory=list)
-    """Moments since the last look that counts, and how long getting there should have taken."""
+    """Moments of the last while, and how long getting there should have taken."""
     too_short: bool = False
     """Whether the first plan found no time for the one step that there always is."""
-    suspected: float | None = None
-    """When a slip was first seen that is not confirmed yet."""
+    suspected: bool = False
+    """Whether a slip was seen, at the first of the `marks`, that is not confirmed yet."""
+    wish: int = 0
+    """The user's, for steps between validations; 0 for none."""
+    put_right: bool = False
+    """Whether a small slip was."""
 
     @property
     def left(self) -> float:
@@ -85,13 +101,14 @@ class Pace:
 
     def first_plan(
         self, costs: Costs, subset_tokens: Callable[[int], int], eval_interval_steps: int
-    ) -> tuple[Plan, int]:
-        """Return the steps that the time left buys, and the steps between validations.
+    ) -> Plan:
+        """Return the steps that the time left buys, and those between validations.
 
         `subset_tokens` tells how many tokens a validation uses when it comes every so many steps;
         `eval_interval_steps` is the user's wish, 0 for none. There is always one step.
         """
         left, count = self.left - 2 * costs.whole, VALIDATIONS
+        self.wish = eval_interval_steps
 
         def forecast(steps: int) -> Forecast:
             every = eval_interval_steps or -(-steps // count)
@@ -109,38 +126,58 @@ class Pace:
         count = min(VALIDATIONS, max(1, share))
         steps = _most(lambda n: seconds(n) <= left, 1, int(left / costs.step) + 1)
         self.forecast = forecast(steps)
-        return Plan(total_steps=steps), self.forecast.every
+        return Plan(total_steps=steps, eval_interval=self.forecast.every)
 
-    def second_plan(self, plan: Plan, step: int, *, newest_is_best: bool) -> Plan | None:
+    def better_plan(self, plan: Plan, step: int, *, newest_is_best: bool) -> Plan | None:
         """Look at the time after `step` steps; return a better plan, or None if this one will do.
 
         Where the `newest_is_best` of the validations, no other step is thought to need measuring.
         A slip has to last for a while; the pace of that while is then taken for the rest.
         """
-        if self.forecast is None or plan.replanned_at or step >= plan.total_steps:
+        if self.forecast is None or step >= plan.total_steps:
             return None
         now, expected = self.clock(), self.forecast.until(step)
-        since = max(now - WATCHED * self.seconds, self.suspected or 0.0)
+        since = -math.inf if self.suspected else now - WATCHED * self.seconds
         self.marks = [m for m in self.marks if m[0] >= since] + [(now, expected)]
         then, before = self.marks[0]
-        early = self.left > (1.0 - LOOK_FROM) * self.seconds
-        if early and expected < LOOK_FROM * self.forecast.seconds(plan.total_steps):
-            return None
         if expected <= before or now <= then:
             return None
         slower = (now - then) / (expected - before)
-        rest = self.left / slower - (1 if newest_is_best else 2) * self.forecast.costs.whole
-        missing = slower * (self.forecast.seconds(plan.total_steps) - expected - rest)
-        if abs(missing) <= SLIP * self.seconds:
-            self.suspected = None
-        elif self.suspected is None:
-            self.suspected, self.marks = now, [(now, expected)]
-        elif now - self.suspected >= CONFIRMED * self.seconds:
-            fits, longest = self.forecast, step + 1 + int(max(0.0, rest) / self.forecast.costs.step)
-            return plan.replanned(
-                step, _most(lambda n: fits.seconds(n) - expected <= rest, step + 1, longest)
-            )
+        still = self.forecast.seconds(plan.total_steps) - expected
+        left = self.left - (1 if newest_is_best else 2) * slower * self.forecast.costs.whole
+        missing, far_off, late = abs(slower * still - left), self._far_off(), self._late(still)
+        if missing <= (SLIP * self.seconds if late and not self.put_right else far_off):
+            self.suspected = False
+        elif not self.suspected:
+            self.suspected, self.marks = True, [(now, expected)]
+        elif max(now - then, expected - before) >= CONFIRMED * self.seconds:
+            self.put_right |= late
+            fits = self.forecast.slower(slower, step)
+            return self._put_right(fits, plan, step, left, far=missing > far_off)
         return None
+
+    def _far_off(self) -> float:
+        """Return the seconds by which a forecast may be off at any time."""
+        return max(SLIP * self.seconds, FAR_OFF * (self.left if self.put_right else self.seconds))
+
+    def _late(self, still_expected: float) -> bool:
+        """Return whether so little is left, by the clock or by the forecast, that it slips less."""
+        return min(self.left, still_expected) <= (1.0 - LOOK_FROM) * self.seconds
+
+    def _put_right(self, fits: Forecast, plan: Plan, step: int, left: float, *, far: bool) -> Plan:
+        """Return the plan whose steps, by a forecast of what is left, take the seconds left.
+
+        Where the old one was `far` off, so are the steps between its validations.
+        """
+        if far and not self.wish:
+            seldom = int(VALIDATION_SHARE * left / fits.validation)
+            count = max(1, min(seldom, round(VALIDATIONS * (1.0 - plan.progress(step)[0]))))
+            most = (left - count * fits.validation) / fits.costs.step
+            fits = replace(fits, every=max(1, math.ceil(most / count)))
+        longest = step + 1 + int(max(0.0, left) / fits.costs.step)
+        steps = _most(lambda n: fits.seconds(n) <= left, step + 1, longest)
+        self.forecast, self.marks, self.suspected = fits, [], False
+        return plan.replanned(step, steps, fits.every)
 
 
 def _most(fits: Callable[[int], bool], least: int, most: int) -> int:

@@ -175,7 +175,8 @@ def resolve(config: RunConfig, *, vocab_size: int, train_tokens: int) -> RunConf
         raise ConfigError(
             f"keep_at names step {max(training.keep_at)}, but the run has {total_steps}"
         )
-    return config.with_plan(Plan(total_steps=total_steps), training.eval_interval(total_steps))
+    interval = training.eval_interval(total_steps)
+    return config.with_plan(Plan(total_steps=total_steps, eval_interval=interval))
 
 
 def set_up(

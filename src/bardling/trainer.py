@@ -188,26 +188,29 @@ class Trainer:
         return taken
 
     def _replanned(self) -> bool:
-        """Put the steps of a budget in time right, once, and tell whether that was done."""
+        """Put the steps of a budget in time right, and tell whether that was done."""
         if self.pace is None:
             return False
-        steps = self.team.first(self._better_steps)
-        if steps == 0:
+        numbers = self.team.first(self._better_numbers)
+        if not numbers:
             return False
         self._tell()
-        better = self.config.plan.replanned(self.state.step, steps)
-        self.bench.follow(better, self.config.eval_interval)
+        better = self.config.plan.replanned(self.state.step, *numbers)
+        self.bench.follow(better)
         self.watcher.replanned(better.total_steps)
         return True
 
-    def _better_steps(self) -> int:
-        """Return how many steps a budget in time buys after all, 0 where the plan will do."""
-        better = self.pace and self.pace.second_plan(
+    def _better_numbers(self) -> list[int]:
+        """Return the steps that a budget in time buys after all, and those between validations.
+
+        Nothing where the plan will do.
+        """
+        better = self.pace and self.pace.better_plan(
             self.config.plan,
             self.state.step,
             newest_is_best=self.state.validations_since_best == 0,
         )
-        return better.total_steps if better else 0
+        return [better.total_steps, better.eval_interval] if better else []
 
     def _leave(self, signal_number: int) -> None:
         """Save what is not saved and end, as the signal asked."""
@@ -223,7 +226,7 @@ class Trainer:
         return f"{where}; go on with: bardling train --resume {quote(str(self.run.path))}"
 
     def _validation_due(self, step: int) -> bool:
-        return step % self.config.eval_interval == 0 or step == self.config.total_steps
+        return self.config.plan.validates(step)
 
     def _validation_pending(self) -> bool:
         return self._validation_due(self.state.step) and self.state.validated != self.state.step

@@ -103,8 +103,8 @@ class Workbench:
 
     @cached_property
     def validation(self) -> Validation:
-        """The run's validations; their interval has to be known."""
-        return self._validation(self.config.eval_interval)
+        """The run's validations, all of as many tokens; their interval has to be known."""
+        return self._validation(self.config.plan.first_interval)
 
     def rehearse(self, pace: Pace | None) -> None:
         """Compile where that was chosen, and turn a budget in time into steps.
@@ -120,7 +120,7 @@ class Workbench:
         if pace is not None and not self.config.total_steps:
             costs = self.fitting(lambda: self.costs(MEASURING_SHARE * pace.left))
             plan = self.machine.team.first(lambda: self._first_plan(pace, costs))
-            self.follow(Plan(total_steps=plan["steps"]), plan["interval"])
+            self.follow(Plan(**plan))
             if pace.too_short:
                 self.note(
                     "starting, one step and the final measurements alone take longer than the "
@@ -191,16 +191,16 @@ class Workbench:
         return quick_checks(self.model(), self.tokenizer, windows, self.val, fresh=fresh)
 
     def _first_plan(self, pace: Pace, costs: Costs) -> dict[str, int]:
-        plan, interval = pace.first_plan(
+        plan = pace.first_plan(
             costs,
             lambda every: self._validation(every).subset_tokens or len(self.val),
             self.settings.eval_interval_steps,
         )
-        return {"steps": plan.total_steps, "interval": interval}
+        return {"total_steps": plan.total_steps, "eval_interval": plan.eval_interval}
 
-    def follow(self, plan: Plan, eval_interval: int) -> None:
+    def follow(self, plan: Plan) -> None:
         """Write the steps of the run into its config."""
-        self.config = self.config.with_plan(plan, eval_interval)
+        self.config = self.config.with_plan(plan)
         self.run.write_config(self.config)
 
     def fitting(self, work: Callable[[], Found]) -> Found:
@@ -283,4 +283,5 @@ def _with_interval(config: RunConfig) -> RunConfig:
     """Return the config with its steps between validations, which older runs did not write."""
     if config.eval_interval or not config.total_steps:
         return config
-    return config.with_plan(config.plan, config.training.eval_interval(config.total_steps))
+    interval = config.training.eval_interval(config.total_steps)
+    return config.with_plan(replace(config.plan, eval_interval=interval))

@@ -8,22 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bardling.training.config import TrainingConfig
-from bardling.training.plan import Plan
+from bardling.training.plan import Plan, Stretch
 from bardling.training.schedule import CURVES, lr_fraction_of_step
 
 LAWS = settings(derandomize=True, deadline=None, max_examples=60)
 STEPS = st.integers(1, 300)
 
 
-@st.composite
-def replans(draw) -> tuple[Plan, Plan]:
-    """Return a plan and the better one that takes its place at one of its steps."""
-    first = Plan(total_steps=draw(st.integers(2, 300)))
-    step = draw(st.integers(1, first.total_steps - 1))
-    return first, first.replanned(step, step + draw(STEPS))
+CHANGES = st.lists(st.tuples(st.floats(0.0, 1.0), STEPS), max_size=4)
+"""Where a plan is changed, between its first step and its last, and the steps from there on."""
 
 
-PLANS = st.one_of(STEPS.map(lambda n: Plan(total_steps=n)), replans().map(lambda pair: pair[1]))
+def chain(n_steps: int, changes: list[tuple[float, int]]) -> list[Plan]:
+    """Return a plan and those that took its place one after the other."""
+    plans = [Plan(total_steps=n_steps + 1, eval_interval=3)]
+    for where, more in changes:
+        past, plan = plans[-1].earlier[-1:], plans[-1]
+        least = past[0].until + 1 if past else 1
+        if least >= plan.total_steps:
+            break
+        step = least + int(where * (plan.total_steps - 1 - least))
+        plans.append(plan.replanned(step, step + more, more % 5))
+    return plans
 
 
 def whole(plan: Plan) -> list[tuple[float, float]]:
@@ -31,9 +37,9 @@ def whole(plan: Plan) -> list[tuple[float, float]]:
 
 
 @LAWS
-@given(PLANS)
-def test_progress_rises_from_0_and_the_last_step_ends_at_1(plan):
-    places = whole(plan)
+@given(STEPS, CHANGES)
+def test_progress_rises_from_0_and_the_last_step_ends_at_1(n_steps, changes):
+    places = whole(chain(n_steps, changes)[-1])
     assert places[0][0] == 0.0
     assert all(here < there for (here, _), (there, _) in pairwise(places))
     last, one_step = places[-1]
@@ -41,53 +47,69 @@ def test_progress_rises_from_0_and_the_last_step_ends_at_1(plan):
 
 
 @LAWS
-@given(PLANS)
-def test_each_step_begins_where_the_one_before_ends(plan):
-    places = whole(plan)
+@given(STEPS, CHANGES)
+def test_each_step_begins_where_the_one_before_ends(n_steps, changes):
+    places = whole(chain(n_steps, changes)[-1])
     for (here, one_step), (there, _) in pairwise(places):
         assert here + one_step == pytest.approx(there, abs=1e-12)
     assert math.fsum(one_step for _, one_step in places) == pytest.approx(1.0, abs=1e-12)
 
 
 @LAWS
-@given(replans())
-def test_counting_anew_changes_nothing_of_what_is_done(pair):
-    first, second = pair
-    for step in range(second.replanned_at):
-        assert second.progress(step) == first.progress(step)
-    at = second.replanned_at
-    assert second.progress(at)[0] == pytest.approx(first.progress(at)[0], abs=1e-15)
-    assert second.first_total_steps == first.total_steps
+@given(STEPS, CHANGES)
+def test_counting_anew_changes_nothing_of_what_is_done(n_steps, changes):
+    for first, second in pairwise(chain(n_steps, changes)):
+        at = second.earlier[-1].until
+        for step in range(at):
+            assert second.progress(step) == first.progress(step)
+            assert second.validates(step) == first.validates(step)
+        assert second.progress(at)[0] == pytest.approx(first.progress(at)[0], abs=1e-12)
+        past = Stretch(until=at, total_steps=first.total_steps, eval_interval=first.eval_interval)
+        assert second.earlier == (*first.earlier, past)
 
 
 @LAWS
-@given(replans())
-def test_after_that_the_steps_that_are_left_are_alike(pair):
-    _, plan = pair
-    sizes = {plan.progress(step)[1] for step in range(plan.replanned_at, plan.total_steps)}
-    assert len(sizes) == 1
-    done = plan.replanned_at / plan.first_total_steps
-    left = plan.total_steps - plan.replanned_at
-    assert sizes.pop() == pytest.approx((1 - done) / left, rel=1e-12)
+@given(STEPS, CHANGES)
+def test_after_that_the_steps_that_are_left_are_alike(n_steps, changes):
+    for first, second in pairwise(chain(n_steps, changes)):
+        at = second.earlier[-1].until
+        sizes = {second.progress(step)[1] for step in range(at, second.total_steps)}
+        assert len(sizes) == 1
+        done = first.progress(at)[0]
+        assert sizes.pop() == pytest.approx((1 - done) / (second.total_steps - at), rel=1e-9)
 
 
 @LAWS
-@given(replans(), st.sampled_from(sorted(CURVES)), st.sampled_from([0.0, 0.1, 0.5]))
-def test_the_learning_rate_goes_on_from_where_it_was(pair, schedule, warmup):
-    first, second = pair
+@given(STEPS, CHANGES)
+def test_validations_come_every_so_many_steps_of_their_stretch_and_at_the_end(n_steps, changes):
+    plan = chain(n_steps, changes)[-1]
+    ends = [*(stretch.until for stretch in plan.earlier), plan.total_steps]
+    intervals = [*(stretch.eval_interval for stretch in plan.earlier), plan.eval_interval]
+    expected, begins = {0, plan.total_steps}, 0
+    for end, interval in zip(ends, intervals, strict=True):
+        expected |= {step for step in range(begins + 1, end + 1) if step % interval == 0}
+        begins = end
+    assert {step for step in range(plan.total_steps + 1) if plan.validates(step)} == expected
+    assert plan.first_interval == 3
+
+
+@LAWS
+@given(STEPS, CHANGES, st.sampled_from(sorted(CURVES)), st.sampled_from([0.0, 0.1, 0.5]))
+def test_the_learning_rate_goes_on_from_where_it_was(n_steps, changes, schedule, warmup):
     config = TrainingConfig(schedule=schedule, warmup_fraction=warmup, min_lr_fraction=0.1)
-    at = second.replanned_at
-    old, new = (lr_fraction_of_step(config, at, plan) for plan in pair)
-    progress, one_step = first.progress(at)
-    if progress < warmup:  # there a step uses the rate at its end, and ends lie elsewhere now
-        assert abs(new - old) <= max(one_step, second.progress(at)[1]) / warmup + 1e-12
-    else:
-        assert new == pytest.approx(old, abs=1e-12)
+    for first, second in pairwise(chain(n_steps, changes)):
+        at = second.earlier[-1].until
+        old, new = (lr_fraction_of_step(config, at, plan) for plan in (first, second))
+        progress, one_step = first.progress(at)
+        if progress < warmup:  # there a step uses the rate at its end, and ends lie elsewhere now
+            assert abs(new - old) <= max(one_step, second.progress(at)[1]) / warmup + 1e-9
+        else:
+            assert new == pytest.approx(old, abs=1e-9)
 
 
 def test_a_plan_in_numbers():
     plan = Plan(total_steps=10).replanned(5, 7)
-    assert plan == Plan(total_steps=7, replanned_at=5, first_total_steps=10)
+    assert plan == Plan(total_steps=7, earlier=(Stretch(until=5, total_steps=10),))
     assert [plan.progress(step) for step in (0, 4, 5, 6)] == [
         (0.0, 0.1), (0.4, 0.1), (0.5, 0.25), (0.75, 0.25),
     ]  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import replace
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
 from bardling.training.optimizer_config import AdamW
+from bardling.training.plan import Plan
 
 BUDGET = "300steps"
 WHOLE_LR, LORA_LR = 2e-4, 2e-3
@@ -29,12 +30,8 @@ def tuned_config(before: RunConfig, start: str, corpus: str, adapter: str = "who
         training=training,
         start=start,
         teacher="",
-        total_steps=0,
-        eval_interval=0,
-        replanned_at=0,
-        first_total_steps=0,
     )
-    return config.with_overrides(adapter=adapter, task="pretraining")
+    return config.with_plan(Plan(total_steps=0)).with_overrides(adapter=adapter, task="pretraining")
 
 
 def aligned_config(before: RunConfig, start: str, pairs: str, adapter: str = "whole") -> RunConfig:
