@@ -84,6 +84,11 @@ def put_teacher(
     _put(run.path / TEACHER, weights, {SOURCE: told, MODEL: write_value(found.config.model)})
 
 
+def has_start(run: RunFolder) -> bool:
+    """Tell whether a run holds the weights that it begins with; an imported one does not."""
+    return storage.exists(run.path / START)
+
+
 def read_start(run: RunFolder) -> Mapping[str, Tensor]:
     """Return the weights that a run begins with; damage is a `CheckpointError`."""
     folder = run.path / START

@@ -32,10 +32,13 @@ def reference_model(config: RunConfig, run: RunFolder, machine: Machine) -> GPT:
 def preference_objective(
     task: Preference, config: RunConfig, run: RunFolder
 ) -> Callable[[Machine], Objective]:
-    """Return what makes the objective; with adapters, no copy of the model is held for it."""
+    """Return what makes the objective.
+
+    With adapters and nothing else, no copy of the model is held for it.
+    """
 
     def build(machine: Machine) -> Objective:
-        if isinstance(config.adapter, LoRA):
+        if isinstance(config.adapter, LoRA) and not config.adapter.embeddings:
             return PreferenceLoss(task.beta, AdaptersOff())
         reader = read_by(reference_model(config, run, machine), machine)
         return PreferenceLoss(task.beta, Frozen(reader))

@@ -119,8 +119,8 @@ class Workbench:
         self.learner = self.learner.bound()
         if pace is not None and not self.config.total_steps:
             costs = self.fitting(lambda: self.costs(MEASURING_SHARE * pace.left))
-            plan = self.machine.team.first(lambda: self._first_plan(pace, costs))
-            self.follow(Plan(**plan))
+            steps, interval = self.machine.team.first(lambda: self._first_numbers(pace, costs))
+            self.follow(Plan(total_steps=steps, eval_interval=interval))
             if pace.too_short:
                 self.note(
                     "starting, one step and the final measurements alone take longer than the "
@@ -190,13 +190,13 @@ class Workbench:
         windows = training_windows(self.config, self.train, self.tokenizer)
         return quick_checks(self.model(), self.tokenizer, windows, self.val, fresh=fresh)
 
-    def _first_plan(self, pace: Pace, costs: Costs) -> dict[str, int]:
+    def _first_numbers(self, pace: Pace, costs: Costs) -> list[int]:
         plan = pace.first_plan(
             costs,
             lambda every: self._validation(every).subset_tokens or len(self.val),
             self.settings.eval_interval_steps,
         )
-        return {"total_steps": plan.total_steps, "eval_interval": plan.eval_interval}
+        return [plan.total_steps, plan.eval_interval]
 
     def follow(self, plan: Plan) -> None:
         """Write the steps of the run into its config."""

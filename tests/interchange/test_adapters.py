@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save as tensor_bytes
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
@@ -21,6 +22,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from bardling import storage
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
 from bardling.errors import CheckpointError, ExportError, UsageError
@@ -29,6 +31,7 @@ from bardling.interchange.adapters import read_adapter
 from bardling.interchange.exporting import export
 from bardling.interchange.importing import import_adapter, import_model, write_run
 from bardling.model.config import ModelConfig
+from bardling.model.gpt import GPT
 from bardling.model.lora import wrap
 from bardling.model.lora_config import LoRA
 from bardling.run_folder import RunFolder
@@ -113,6 +116,102 @@ def test_peft_says_the_same(name, targets, tmp_path):
     theirs = peft.PeftModel.from_pretrained(base, written.path).eval()
     assert far(ours, their_logits(theirs)) <= 1e-5
     assert far(ours, their_logits(theirs.merge_and_unload())) <= 1e-5
+
+
+def trained_tables(name: str, folder: Path, **change) -> Run:
+    """Return a run whose tables of tokens were trained beside adapters, from others that it has."""
+    config = family(name, vocab_size=VOCAB, **change)
+    run = adapted_run(config, LoRA(rank=2, embeddings=True), folder)
+    before = {n: p.detach().flip(0).contiguous() for n, p in GPT(config).named_parameters()}
+    storage.publish_folder(
+        folder / "start", {"model.safetensors": tensor_bytes(before, metadata={"format": "pt"})}
+    )
+    return run
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_tables_that_were_trained_whole_go_out_and_come_in_again(name, tied, tmp_path):
+    run = trained_tables(name, tmp_path / "run", tie_embeddings=tied)
+    (written,) = export(run, "peft")
+    told = json.loads((written.path / "adapter_config.json").read_text())
+    assert told["modules_to_save"] == ["wte" if name == "gpt2" else "embed_tokens", "lm_head"]
+    base = base_of(written.path)
+    before = GPT(run.config.model).embedding.weight.flip(0)
+    assert torch.equal(base.get_input_embeddings().weight, before)  # not as it was trained
+    theirs = peft.PeftModel.from_pretrained(base, written.path).eval()
+    assert far(run.model(IDS), their_logits(theirs)) <= 1e-5
+    assert "embedding and output layer trained whole" in (written.path / "README.md").read_text()
+
+    ours = import_model(written.path / "base", name="base", runs_dir=tmp_path / "runs")
+    again = import_adapter(written.path, ours, name="again", runs_dir=tmp_path / "runs")
+    assert again.config.adapter.embeddings
+    assert far(run.model(IDS), again.model(IDS)) <= 1e-5
+    (twice,) = export(again, "peft", out=tmp_path / "twice")
+    first, second = (load_file(one.path / "adapter_model.safetensors") for one in (written, twice))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_tables_that_peft_trained_have_the_same_logits_here(tmp_path):
+    words = ["embed_tokens", "lm_head"]
+    theirs = made("llama", tmp_path, ["q_proj"], modules_to_save=words)
+    with torch.no_grad():
+        for key, parameter in theirs.named_parameters():
+            if "modules_to_save" in key:
+                parameter.normal_(std=0.3)
+    theirs.save_pretrained(tmp_path / "adapter")
+    base = import_model(tmp_path / "base", name="base", runs_dir=tmp_path / "runs")
+    run = import_adapter(tmp_path / "adapter", base, runs_dir=tmp_path / "runs")
+    assert far(base.model(IDS), their_logits(theirs)) > 1e-2
+    assert far(run.model(IDS), their_logits(theirs)) <= 1e-5
+
+
+TABLE_FAULTS = {
+    "one of the two": (
+        lambda f: edit(f, modules_to_save=["lm_head"]),
+        r"\['lm_head'\]; embed_tokens and lm_head are read here",
+    ),
+    "another layer": (
+        lambda f: edit(f, modules_to_save=["embed_tokens", "lm_head", "norm"]), "are read here"
+    ),
+    "no list": (lambda f: edit(f, modules_to_save="lm_head"), "are read here"),
+    "tables that nobody names": (lambda f: edit(f, modules_to_save=None), "has no place"),
+    "a missing table": (lambda f: put(f, "lm_head", None), "lm_head.weight is missing"),
+    "another shape": (lambda f: put(f, "lm_head", torch.ones(3, 24)), r"shape \[3, 24\]"),
+    "two tables for a model of one": (
+        lambda f: put(f, "lm_head", torch.ones(VOCAB, 24)),
+        "embed_tokens and lm_head differ in it, and this run's model has one",
+    ),
+}  # fmt: skip
+
+
+def put(folder: Path, word: str, table: torch.Tensor | None) -> None:
+    path = folder / "adapter_model.safetensors"
+    held = load_file(path)
+    del held[f"base_model.model.{word}.weight"]
+    save_file(held | ({} if table is None else {f"base_model.model.{word}.weight": table}), path)
+
+
+@pytest.mark.parametrize("fault", TABLE_FAULTS)
+def test_tables_that_are_wrong_are_refused_and_nothing_is_written(fault, tmp_path):
+    run = trained_tables("llama", tmp_path / "run", tie_embeddings=True)
+    (written,) = export(run, "peft", out=tmp_path)
+    base = import_model(written.path / "base", name="base", runs_dir=tmp_path / "runs")
+    change_files, said = TABLE_FAULTS[fault]
+    change_files(written.path)
+    with pytest.raises(CheckpointError, match=said) as refused:
+        import_adapter(written.path, base, name="again", runs_dir=tmp_path / "runs")
+    assert "\n" not in str(refused.value)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["base"]
+
+
+def test_tables_for_a_model_that_scales_its_embedding_are_refused(tmp_path):
+    run = trained_tables("gpt2", tmp_path / "run", position="sinusoidal_scaled")
+    (written,) = export(run, "peft", out=tmp_path)
+    assert all(check.relative <= 1e-5 for check in written.checks)
+    with pytest.raises(CheckpointError, match="scales its embedding"):
+        import_adapter(written.path, run, name="again", runs_dir=tmp_path / "runs")
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,25 @@ def test_the_kernels_read_adapters_and_give_them_gradients(name):
             torch.testing.assert_close(other.grad, ours.grad, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("tied", [True, False])
+def test_embedding_and_output_layer_are_trained_whole_where_that_is_asked_for(name, tied):
+    config = family(name, tie_embeddings=tied)
+    plain, fused = (adapted(config, LoRA(rank=4, embeddings=True)) for _ in range(2))
+    trained = {n for n, p in plain.named_parameters() if p.requires_grad}
+    tables = {n for n in trained if not n.endswith(("lora_a", "lora_b"))}
+    assert tables == {"embedding.weight"} | (set() if tied else {"output.weight"})
+    targets = IDS.roll(-1, dims=1)
+    torch.nn.functional.cross_entropy(
+        plain(IDS).flatten(0, 1), targets.flatten(), reduction="sum"
+    ).backward()
+    FusedGPT(fused, load_library("training"), torch.float32).summed_loss(IDS, targets).backward()
+    for table in tables:
+        expected = plain.get_parameter(table).grad
+        assert expected.abs().max() > 0
+        torch.testing.assert_close(fused.get_parameter(table).grad, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_whole_leaves_a_model_alone():
     model = randomised(family("gpt2"))
     assert wrap(model, Whole()) is model

@@ -2,7 +2,7 @@
 
     peft/
         adapter_config.json, adapter_model.safetensors, README.md
-        base/               a Hugging Face folder: what was frozen when the adapter was trained
+        base/               a Hugging Face folder: the model that the adapter was trained beside
 
 The base goes along because it is seldom elsewhere: the run that it came from may be gone, and its
 vocabulary may have grown since. It is run with the adapter beside its layers, and once more with
@@ -10,14 +10,19 @@ the adapter added to its weights.
 """
 
 import warnings
+from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from torch import Tensor
+
 from bardling import storage
+from bardling.beginning import has_start, read_start
 from bardling.checkpoint import load_checkpoint, load_weights
 from bardling.errors import ExportError
 from bardling.extras import when_needed
+from bardling.interchange.adapter_tables import TABLES, tables_of
 from bardling.interchange.adapters import adapter_files, read_adapter
 from bardling.interchange.family import restate
 from bardling.interchange.huggingface import huggingface_files
@@ -46,23 +51,38 @@ def export_adapter(run: Run, folder: Path, licence: str) -> tuple[Parity, ...]:
             f"{run.folder.name} has no adapter, because all of its weights were trained: export "
             "it as huggingface, or fine-tune it with --adapter lora"
         )
-    checkpoint = run.folder.checkpoint_path(run.step)
-    weights = load_checkpoint(checkpoint).weights
-    frozen = {name: tensor for name, tensor in weights.items() if not name.endswith((A, B))}
-    base = GPT(run.config.model)
-    load_weights(base, frozen, str(checkpoint))
+    weights = load_checkpoint(run.folder.checkpoint_path(run.step)).weights
+    learned = (A, B, *(TABLES if adapter.embeddings else ()))
+    trained = sum(t.numel() for name, t in weights.items() if name.endswith(learned))
+    tables = tables_of(restate(run.model)) if adapter.embeddings else {}
+    base = _base(run, weights)
     said = restate(base)
     files = huggingface_files(said, run.tokenizer, base_card(run.folder.name, licence))
     for name, data in files.items():
         storage.write_bytes(folder / BASE / name, data)
-    files = adapter_files(base, adapter, weights, str((folder / BASE).absolute()))
+    files = adapter_files(base, adapter, weights, tables, str((folder / BASE).absolute()))
     card = adapter_card(
         run.config, adapter, name=run.folder.name, step=run.step, result=run.folder.result(),
-        licence=licence, trained=sum(t.numel() for n, t in weights.items() if n not in frozen),
+        licence=licence, trained=trained,
     )  # fmt: skip
     for name, data in {**files, "README.md": card.encode()}.items():
         storage.write_bytes(folder / name, data)
     return check_adapter(run.model, folder)
+
+
+def _base(run: Run, weights: Mapping[str, Tensor]) -> GPT:
+    """Return the model that a run's adapter was trained beside.
+
+    Tables that were trained whole are as they were before; where a run does not hold that, because
+    it was imported, they are as they are now.
+    """
+    frozen = {name: tensor for name, tensor in weights.items() if not name.endswith((A, B))}
+    if has_start(run.folder):
+        before = read_start(run.folder)
+        frozen |= {name: before[name] for name in TABLES if name in frozen}
+    base = GPT(run.config.model)
+    load_weights(base, frozen, str(run.folder.checkpoint_path(run.step)))
+    return base
 
 
 def check_adapter(model: GPT, folder: Path) -> tuple[Parity, ...]:

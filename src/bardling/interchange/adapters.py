@@ -6,6 +6,7 @@ of Llama and Qwen3 are ours one by one. GPT-2 makes queries, keys and values in 
 adapters of ours are one there, with their A one under the other and their B along a diagonal, of
 three times the rank. So that a file has one rank and one scale, which is all that many of its
 readers ask for, its other adapters are filled up with zeros, of which nothing is ever learned.
+Tables of tokens that were trained whole are in the same file (adapter_tables.py).
 
 The format: https://huggingface.co/docs/peft/developer_guides/checkpoint
 """
@@ -24,6 +25,12 @@ from bardling import storage
 from bardling.checkpoint import parse_weights
 from bardling.errors import BardlingError, CheckpointError
 from bardling.fields import read_value, show
+from bardling.interchange.adapter_tables import (
+    PREFIX,
+    SETTING,
+    take_tables,
+    words_for,
+)
 from bardling.interchange.family import (
     Family,
     Weights,
@@ -52,7 +59,7 @@ _KNOWN: dict[str, tuple[Json, ...]] = {
 }
 """What an adapter_config.json may say of these; others begin by changing the model."""
 _PASSED_OVER = {
-    *("r", "lora_alpha", "lora_dropout", "target_modules"),  # which are read
+    *("r", "lora_alpha", "lora_dropout", "target_modules", SETTING),  # which are read
     *("fan_in_fan_out", "inference_mode"),  # how it is used, which does not change what it says
     *("base_model_name_or_path", "revision", "auto_mapping", "peft_version"),
     *("megatron_core", "qalora_group_size"),  # which mean something beside what is refused
@@ -69,13 +76,14 @@ class Foreign:
 
 
 def adapter_files(
-    base: GPT, adapter: LoRA, weights: Mapping[str, Tensor], address: str
+    base: GPT, adapter: LoRA, weights: Mapping[str, Tensor], tables: Weights, address: str
 ) -> dict[str, bytes]:
     """Return the two files of an adapter by name.
 
-    `weights` are those of a wrapped model, `base` is what is frozen of it, and `address` says where
-    that lies as a folder of Hugging Face's. The file's rank is the highest of its adapters, and its
-    alpha as many times ours, so that alpha / rank stays.
+    `weights` are those of a wrapped model, `base` is what is frozen of it, `tables` are what was
+    trained whole (see `tables_of`), and `address` says where the base lies as a folder of Hugging
+    Face's. The file's rank is the highest of its adapters, and its alpha as many times ours, so
+    that alpha / rank stays.
     """
     family = nearest_family(base.config)
     pairs = _pairs(base, family, weights)
@@ -92,12 +100,13 @@ def adapter_files(
         "target_modules": sorted({_word(module) for module in pairs}),
         "fan_in_fan_out": family == "gpt2",
         "bias": "none",
+        SETTING: words_for(family, base.config) if tables else None,
     }
-    tensors: Weights = {}
+    tensors = dict(tables)
     for module, (first, second) in pairs.items():
         missing = rank - len(first)
-        tensors[f"base_model.model.{module}.lora_A.weight"] = F.pad(first, (0, 0, 0, missing))
-        tensors[f"base_model.model.{module}.lora_B.weight"] = F.pad(second, (0, missing))
+        tensors[f"{PREFIX}{module}.lora_A.weight"] = F.pad(first, (0, 0, 0, missing))
+        tensors[f"{PREFIX}{module}.lora_B.weight"] = F.pad(second, (0, missing))
     return {
         CONFIG: storage.json_bytes(told),
         WEIGHTS: tensor_bytes(
@@ -121,15 +130,19 @@ def read_adapter(folder: Path, config: ModelConfig) -> Foreign:
         layers = _layers(config)
         if not storage.exists(folder / WEIGHTS):
             raise CheckpointError(f"it holds no {WEIGHTS}; weights in other forms are not read")
-        found = _by_module(parse_weights(storage.read_bytes(folder / WEIGHTS), WEIGHTS), layers)
+        tensors = dict(parse_weights(storage.read_bytes(folder / WEIGHTS), WEIGHTS))
+        tables = take_tables(told, tensors, config)
+        found = _by_module(tensors, layers)
         _require_named(told.get("target_modules"), found, layers)
         adapter = LoRA(
             rank=read_value(int, told.get("r"), "r"),
             alpha=read_value(float, told.get("lora_alpha"), "lora_alpha"),
             lora_dropout=read_value(float, told.get("lora_dropout", 0.0), "lora_dropout"),
             targets=_targets(config, [layers[module] for module in found]),
+            embeddings=bool(tables),
         )
-        return Foreign(adapter=adapter, weights=_ours(config, adapter.rank, found, layers))
+        ours = _ours(config, adapter.rank, found, layers)
+        return Foreign(adapter=adapter, weights=ours | tables)
     except BardlingError as error:
         raise CheckpointError(f"{folder} cannot be imported: {error}") from error
 

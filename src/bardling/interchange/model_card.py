@@ -77,10 +77,11 @@ def adapter_card(
         "pipeline_tag": "text-generation",
         "tags": ["bardling", "lora"],
     }
+    tables = ", embedding and output layer trained whole" if adapter.embeddings else ""
     about = (
         f"- LoRA of rank {adapter.rank} and alpha {adapter.alpha:g} on "
-        f"{', '.join(adapter.targets)}: {trained:,} numbers, {trained / whole:.2%} of the "
-        f"{whole:,} that stay as they are"
+        f"{', '.join(adapter.targets)}{tables}: {trained:,} numbers, where the model has {whole:,} "
+        f"({trained / whole:.2%})"
     )
     lines = [f"{key}: {json.dumps(value)}" for key, value in front.items()]
     return "\n".join(

@@ -72,12 +72,15 @@ def weight_of(layer: nn.Linear) -> Float[Tensor, "out_width in_width"]:
 def wrap(model: GPT, adapter: Adapter, *, seed: int = 0) -> GPT:
     """Freeze `model` and put adapters beside its layers, in place; `Whole` leaves it alone.
 
+    Where the adapter says so, the embedding and the output layer are not frozen.
     A is uniform within ±1/sqrt(in), each drawn from a stream of its own, keyed by seed and name.
     Raises `ConfigError` where the model has none of the layers that the adapter names.
     """
     if not isinstance(adapter, LoRA):
         return model
     model.requires_grad_(False)
+    for table in (model.embedding, model.output):
+        table.requires_grad_(adapter.embeddings)
     n_wrapped = 0
     for block in model.blocks:
         n_wrapped += _wrap_block(block, adapter, FIRST_SITE + n_wrapped)

@@ -25,7 +25,7 @@ class Whole:
 
 @dataclass(frozen=True, kw_only=True)
 class LoRA:
-    """Low-rank adapters beside linear layers are trained, and nothing else (Hu et al. 2021)."""
+    """Low-rank adapters beside linear layers are trained, and little else (Hu et al. 2021)."""
 
     rank: int = 8
     """Inner width of an adapter."""
@@ -36,6 +36,8 @@ class LoRA:
     targets: tuple[str, ...] = ("query", "key", "value", "output")
     """Layers of each block: query, key, value, output, gate, up, down, c_attn (the first three
     with one A), or as transformers calls them."""
+    embeddings: bool = False
+    """Train embedding and output layer whole as well: for a text whose words are others."""
 
     def __post_init__(self) -> None:
         check_fields(self)
