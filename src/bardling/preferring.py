@@ -13,7 +13,7 @@ from bardling.evaluation.preferences import PairValidation
 from bardling.kernels.choice import read_by
 from bardling.machine.machine import Machine
 from bardling.model.gpt import GPT
-from bardling.model.lora_config import LoRA
+from bardling.model.lora_config import is_beside
 from bardling.run_folder import RunFolder
 from bardling.seen import training_pairs
 from bardling.text.tokenizer import Tokenizer
@@ -38,7 +38,7 @@ def preference_objective(
     """
 
     def build(machine: Machine) -> Objective:
-        if isinstance(config.adapter, LoRA) and not config.adapter.embeddings:
+        if is_beside(config.adapter):
             return PreferenceLoss(task.beta, AdaptersOff())
         reader = read_by(reference_model(config, run, machine), machine)
         return PreferenceLoss(task.beta, Frozen(reader))

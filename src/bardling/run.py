@@ -22,7 +22,7 @@ from bardling.errors import BardlingError, ConfigError, TrainingDiverged, UsageE
 from bardling.machine.config import MachineConfig
 from bardling.machine.memory import physical_bytes
 from bardling.machine.team import ALONE, Team
-from bardling.model.lora_config import Whole
+from bardling.model.lora_config import is_beside
 from bardling.model.size import FLOAT_BYTES, count_parameters, fixed_memory, training_memory
 from bardling.preparing import prepare_run
 from bardling.reporting.watcher import Watcher
@@ -214,7 +214,7 @@ def require_memory(config: RunConfig, *, batch_size: int, team: Team = ALONE) ->
     copied = steps.weights + steps.optimizer  # to be saved
     needed = steps.total + fixed_memory(config.model) + (copied if team.rank == 0 else 0)
     needed += _teacher_bytes(config)
-    if isinstance(config.task, Preference) and isinstance(config.adapter, Whole):
+    if isinstance(config.task, Preference) and not is_beside(config.adapter):
         needed += steps.weights  # the reference
     if config.machine.parallel == "fsdp" and team.size > 1:
         shared = steps.weights + steps.gradients + steps.optimizer

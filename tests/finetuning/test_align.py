@@ -17,12 +17,15 @@ from bardling.data.sums import sums
 from bardling.errors import BardlingError, CorpusError
 from bardling.evaluation.preferences import PairEvaluation
 from bardling.finetuning.align import align
+from bardling.machine.machine import plain_machine
+from bardling.preferring import preference_objective
 from bardling.presets.command import training_command
 from bardling.presets.tuned import aligned_config
 from bardling.reporting.console import preferences
 from bardling.run import require_memory, resume_run, start_run
 from bardling.run_folder import RunFolder
 from bardling.seen import batch_texts
+from bardling.training.preference import AdaptersOff, Frozen
 from bardling.training.task import Preference
 from tiny import SETTINGS, Listener
 from together import together
@@ -70,7 +73,10 @@ def config_of(home, **overrides) -> RunConfig:
     return config.with_overrides(**(STEPS | overrides))
 
 
-@pytest.mark.parametrize("adapter", [{"lr": 5e-3}, {"adapter": "lora", "rank": 2, "lr": 3e-2}])
+LORA = {"adapter": "lora", "rank": 2, "lr": 3e-2}
+
+
+@pytest.mark.parametrize("adapter", [{"lr": 5e-3}, LORA, LORA | {"embeddings": True, "lr": 1e-2}])
 def test_it_begins_as_its_reference_and_learns(home, adapter):
     run, forgotten = aligned(home, f"run-{len(adapter)}", beta=1.0, budget="20steps", **adapter)
     lines = [record for record in run.metrics() if "val_loss" in record]
@@ -188,16 +194,27 @@ def test_bad_pairs_leave_nothing(home, tmp_path):
     assert not (home / "runs" / "y").exists()
 
 
+@pytest.mark.parametrize(("more", "kind"), [({}, AdaptersOff), ({"embeddings": True}, Frozen)])
+def test_a_reference_is_a_copy_where_the_model_itself_is_trained(home, tmp_path, more, kind):
+    config = config_of(home, **LORA, **more)
+    run = RunFolder(tmp_path / "run")
+    start_run(config, run, data_dir=None, watcher=Listener())
+    assert isinstance(config.task, Preference)
+    objective = preference_objective(config.task, config, run)(plain_machine())
+    assert isinstance(objective.reference, kind)
+
+
 def test_the_reference_and_both_sequences_take_memory(home, monkeypatch):
     there = []
-    for adapter in ("whole", "lora"):
+    kinds = ({}, {"adapter": "lora"}, {"adapter": "lora", "embeddings": True})
+    for adapter in kinds:
         for memory in range(2**16, 2**24, 2**16):
             monkeypatch.setattr("bardling.run.physical_bytes", partial(int, memory))
             with suppress(BardlingError):
-                require_memory(config_of(home, adapter=adapter), batch_size=2)
+                require_memory(config_of(home, **adapter), batch_size=2)
                 there.append(memory)
                 break
-    assert there[0] > there[1], "adapters need no copy of the model"
+    assert there[0] == there[2] > there[1], "adapters alone need no copy of the model"
     monkeypatch.setattr("bardling.run.physical_bytes", lambda: 1)
     with pytest.raises(BardlingError, match="4 sequences at a time"):
         require_memory(config_of(home), batch_size=2)

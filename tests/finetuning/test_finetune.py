@@ -85,11 +85,28 @@ def test_adapters_are_trained_alone_and_go_over_into_the_model(home):
     assert facts.parameters - facts.frozen == adapter_parameters(config.model, config.adapter)
 
 
+def test_embeddings_are_trained_beside_adapters_where_that_is_asked_for(home):
+    run, _ = tuned(home, "tables", adapter="lora", rank=2, lr=2e-2, embeddings=True)
+    base = dict(load(home / "runs" / "base").model.named_parameters())
+    last = load_checkpoint(run.folder.checkpoint_path(run.folder.steps()[-1]))
+    changed = {n for n, t in last.weights.items() if n in base and not torch.equal(t, base[n])}
+    assert changed == {"embedding.weight"}  # which is the output layer's too
+    moved = {name.rpartition("/")[0] for name in last.optimizer}
+    assert moved == changed | {n for n in last.weights if "lora" in n}
+
+
 def result_at_start(run) -> float:
     return next(r["val_loss"] for r in run.metrics() if "val_loss" in r)
 
 
-@pytest.mark.parametrize("adapter", [{}, {"adapter": "lora", "lora_dropout": 0.2}])
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        {},
+        {"adapter": "lora", "lora_dropout": 0.2},
+        {"adapter": "lora", "embeddings": True, "optimizer": "muon"},
+    ],
+)
 def test_a_run_that_stopped_goes_on_bit_for_bit(home, adapter, tmp_path):
     config = bardling_config(home, **adapter)
     whole, part = (RunFolder(tmp_path / name) for name in ("whole", "part"))

@@ -153,9 +153,17 @@ def test_tables_that_were_trained_whole_go_out_and_come_in_again(name, tied, tmp
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_tables_that_peft_trained_have_the_same_logits_here(tmp_path):
-    words = ["embed_tokens", "lm_head"]
-    theirs = made("llama", tmp_path, ["q_proj"], modules_to_save=words)
+@pytest.mark.parametrize(
+    ("name", "tied", "words"),
+    [
+        ("llama", False, ["embed_tokens", "lm_head"]),
+        ("gpt2", True, ["lm_head"]),
+        ("gpt2", True, ["lm_head", "wte"]),
+    ],
+)
+def test_tables_that_peft_trained_have_the_same_logits_here(name, tied, words, tmp_path):
+    target = "c_attn" if name == "gpt2" else "q_proj"
+    theirs = made(name, tmp_path, [target], modules_to_save=words, ensure_weight_tying=tied)
     with torch.no_grad():
         for key, parameter in theirs.named_parameters():
             if "modules_to_save" in key:
@@ -169,7 +177,7 @@ def test_tables_that_peft_trained_have_the_same_logits_here(tmp_path):
 
 TABLE_FAULTS = {
     "one of the two": (
-        lambda f: edit(f, modules_to_save=["lm_head"]),
+        lambda f: edit(f, modules_to_save=["lm_head"], ensure_weight_tying=False),
         r"\['lm_head'\]; embed_tokens and lm_head are read here",
     ),
     "another layer": (

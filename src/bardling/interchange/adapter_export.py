@@ -22,7 +22,7 @@ from bardling.beginning import has_start, read_start
 from bardling.checkpoint import load_checkpoint, load_weights
 from bardling.errors import ExportError
 from bardling.extras import when_needed
-from bardling.interchange.adapter_tables import TABLES, tables_of
+from bardling.interchange.adapter_tables import TABLES
 from bardling.interchange.adapters import adapter_files, read_adapter
 from bardling.interchange.family import restate
 from bardling.interchange.huggingface import huggingface_files
@@ -54,13 +54,13 @@ def export_adapter(run: Run, folder: Path, licence: str) -> tuple[Parity, ...]:
     weights = load_checkpoint(run.folder.checkpoint_path(run.step)).weights
     learned = (A, B, *(TABLES if adapter.embeddings else ()))
     trained = sum(t.numel() for name, t in weights.items() if name.endswith(learned))
-    tables = tables_of(restate(run.model)) if adapter.embeddings else {}
     base = _base(run, weights)
     said = restate(base)
     files = huggingface_files(said, run.tokenizer, base_card(run.folder.name, licence))
     for name, data in files.items():
         storage.write_bytes(folder / BASE / name, data)
-    files = adapter_files(base, adapter, weights, tables, str((folder / BASE).absolute()))
+    whole = run.model if adapter.embeddings else None
+    files = adapter_files(base, adapter, weights, str((folder / BASE).absolute()), whole)
     card = adapter_card(
         run.config, adapter, name=run.folder.name, step=run.step, result=run.folder.result(),
         licence=licence, trained=trained,

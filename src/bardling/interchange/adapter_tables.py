@@ -1,7 +1,7 @@
 """Tables of tokens that were trained whole beside an adapter: `modules_to_save` in peft's files.
 
-There a file holds the embedding and the output layer under the names of transformers. A model that
-has one table for both has it twice, since peft makes a copy of each module that it saves.
+There a file holds the embedding and the output layer under the names of transformers. Of a model
+that has one table for both it holds that twice, and `ensure_weight_tying` says that it is one.
 """
 
 from collections.abc import Mapping
@@ -10,26 +10,33 @@ import torch
 
 from bardling.errors import CheckpointError
 from bardling.fields import show
-from bardling.interchange.family import Family, Restated, Weights, nearest_family
+from bardling.interchange.family import Family, Weights, nearest_family, restate
 from bardling.interchange.names import shapes_of, their_names
 from bardling.model.config import ModelConfig
+from bardling.model.gpt import GPT
 from bardling.storage import Json
 
-PREFIX, SETTING = "base_model.model.", "modules_to_save"
+PREFIX = "base_model.model."
+SETTINGS = SAVED, TIED = "modules_to_save", "ensure_weight_tying"
+"""Of peft's: the modules that a file holds whole, and whether two of them are one."""
 TABLES = ("embedding.weight", "output.weight")
 
 
-def tables_of(said: Restated) -> Weights:
-    """Return both tables of a model by the names that a file of peft's has for them."""
+def tables_of(model: GPT | None) -> tuple[dict[str, Json], Weights]:
+    """Return what adapter_config.json says of the tables of a model, and both by their names there.
+
+    Nothing where there is no model whose tables go along.
+    """
+    if model is None:
+        return {}, {}
+    said = restate(model)
     weights = {"output.weight": said.weights["embedding.weight"]} | said.weights
-    return {
-        PREFIX + theirs: weights[ours] for ours, theirs in _names(said.family, said.config).items()
+    names = _names(said.family, said.config).items()
+    told: dict[str, Json] = {
+        SAVED: list(_words(said.family, said.config)),
+        TIED: said.config.tie_embeddings,
     }
-
-
-def words_for(family: Family, config: ModelConfig) -> list[str]:
-    """Return what transformers calls the two layers."""
-    return [name.split(".")[-2] for name in _names(family, config).values()]
+    return told, {PREFIX + theirs: weights[ours] for ours, theirs in names}
 
 
 def take_tables(told: Mapping[str, Json], tensors: Weights, config: ModelConfig) -> Weights:
@@ -39,12 +46,14 @@ def take_tables(told: Mapping[str, Json], tensors: Weights, config: ModelConfig)
     `config`.
     """
     family = nearest_family(config)
-    words, wanted = words_for(family, config), told.get(SETTING)
+    words, wanted = _words(family, config), told.get(SAVED)
     if wanted in (None, []):
         return {}
-    if not isinstance(wanted, list) or sorted(map(str, wanted)) != sorted(words):
+    named = {str(one).rpartition(".")[2] for one in wanted} if isinstance(wanted, list) else set()
+    is_one = config.tie_embeddings and told.get(TIED) is True and named < set(words)
+    if not named or not (is_one or named == set(words)):
         raise CheckpointError(
-            f"'{SETTING}' is {show(wanted)}; {' and '.join(words)} are read here, or none"
+            f"'{SAVED}' is {show(wanted)}; {' and '.join(words)} are read here, or none"
         )
     if config.embedding_scale != 1.0:
         raise CheckpointError("this run's model scales its embedding, which nobody else's does")
@@ -64,6 +73,10 @@ def take_tables(told: Mapping[str, Json], tensors: Weights, config: ModelConfig)
             f"{' and '.join(words)} differ in it, and this run's model has one table for both"
         )
     return {ours: table for ours, table in found.items() if ours in shapes_of(config)}
+
+
+def _words(family: Family, config: ModelConfig) -> tuple[str, ...]:
+    return tuple(name.split(".")[-2] for name in _names(family, config).values())
 
 
 def _names(family: Family, config: ModelConfig) -> dict[str, str]:

@@ -25,12 +25,8 @@ from bardling import storage
 from bardling.checkpoint import parse_weights
 from bardling.errors import BardlingError, CheckpointError
 from bardling.fields import read_value, show
-from bardling.interchange.adapter_tables import (
-    PREFIX,
-    SETTING,
-    take_tables,
-    words_for,
-)
+from bardling.interchange import adapter_tables
+from bardling.interchange.adapter_tables import PREFIX
 from bardling.interchange.family import (
     Family,
     Weights,
@@ -59,7 +55,13 @@ _KNOWN: dict[str, tuple[Json, ...]] = {
 }
 """What an adapter_config.json may say of these; others begin by changing the model."""
 _PASSED_OVER = {
-    *("r", "lora_alpha", "lora_dropout", "target_modules", SETTING),  # which are read
+    *(
+        "r",
+        "lora_alpha",
+        "lora_dropout",
+        "target_modules",
+        *adapter_tables.SETTINGS,
+    ),  # which are read
     *("fan_in_fan_out", "inference_mode"),  # how it is used, which does not change what it says
     *("base_model_name_or_path", "revision", "auto_mapping", "peft_version"),
     *("megatron_core", "qalora_group_size"),  # which mean something beside what is refused
@@ -76,14 +78,14 @@ class Foreign:
 
 
 def adapter_files(
-    base: GPT, adapter: LoRA, weights: Mapping[str, Tensor], tables: Weights, address: str
+    base: GPT, adapter: LoRA, weights: Mapping[str, Tensor], address: str, whole: GPT | None = None
 ) -> dict[str, bytes]:
     """Return the two files of an adapter by name.
 
-    `weights` are those of a wrapped model, `base` is what is frozen of it, `tables` are what was
-    trained whole (see `tables_of`), and `address` says where the base lies as a folder of Hugging
-    Face's. The file's rank is the highest of its adapters, and its alpha as many times ours, so
-    that alpha / rank stays.
+    `weights` are those of a wrapped model, `base` is what is frozen of it, `address` says where
+    that lies as a folder of Hugging Face's, and `whole` is the model whose tables of tokens go
+    along. The file's rank is the highest of its adapters, and its alpha as many times ours, so that
+    alpha / rank stays.
     """
     family = nearest_family(base.config)
     pairs = _pairs(base, family, weights)
@@ -100,15 +102,14 @@ def adapter_files(
         "target_modules": sorted({_word(module) for module in pairs}),
         "fan_in_fan_out": family == "gpt2",
         "bias": "none",
-        SETTING: words_for(family, base.config) if tables else None,
     }
-    tensors = dict(tables)
+    more, tensors = adapter_tables.tables_of(whole)
     for module, (first, second) in pairs.items():
         missing = rank - len(first)
         tensors[f"{PREFIX}{module}.lora_A.weight"] = F.pad(first, (0, 0, 0, missing))
         tensors[f"{PREFIX}{module}.lora_B.weight"] = F.pad(second, (0, missing))
     return {
-        CONFIG: storage.json_bytes(told),
+        CONFIG: storage.json_bytes(told | more),
         WEIGHTS: tensor_bytes(
             {name: tensor.clone().contiguous() for name, tensor in tensors.items()},
             metadata={"format": "pt"},
@@ -131,7 +132,7 @@ def read_adapter(folder: Path, config: ModelConfig) -> Foreign:
         if not storage.exists(folder / WEIGHTS):
             raise CheckpointError(f"it holds no {WEIGHTS}; weights in other forms are not read")
         tensors = dict(parse_weights(storage.read_bytes(folder / WEIGHTS), WEIGHTS))
-        tables = take_tables(told, tensors, config)
+        tables = adapter_tables.take_tables(told, tensors, config)
         found = _by_module(tensors, layers)
         _require_named(told.get("target_modules"), found, layers)
         adapter = LoRA(

@@ -61,6 +61,11 @@ class LoRA:
 Adapter = Whole | LoRA
 
 
+def is_beside(adapter: Adapter) -> bool:
+    """Tell whether all that is trained lies beside the model, which is the old one without it."""
+    return isinstance(adapter, LoRA) and not adapter.embeddings
+
+
 def adapter_parameters(config: ModelConfig, adapter: Adapter) -> int:
     """Return how many numbers the adapters of a model have; none where it is trained whole."""
     if not isinstance(adapter, LoRA):
