@@ -35,6 +35,7 @@ from bardling.fields import read_value, write_value
 from bardling.machine.randomness import word
 from bardling.model.config import ModelConfig
 from bardling.model.gpt import GPT
+from bardling.model.lora_config import is_beside
 from bardling.run_folder import SETTINGS_BYTES, RunFolder
 from bardling.text.tokenizer import Tokenizer
 
@@ -63,6 +64,12 @@ def put_start(
     _require_same_block(found.config.model, here, config.start)
     kept = _layers(weights, found.config.model.n_layer, here.n_layer)
     grown = {n: _grown(n, t.detach(), here.vocab_size) for n, t in kept.items()}
+    new = here.vocab_size - found.config.model.vocab_size
+    if new > 0 and is_beside(config.adapter):
+        note(
+            f"the embedding's rows for new tokens ({new}) stay as they were drawn, since adapters "
+            "leave it alone; --adapter.embeddings trains it too"
+        )
     told = {"run": config.start, "step": found.state.step, "layers": here.n_layer}
     _put(run.path / START, grown, {SOURCE: told})
 

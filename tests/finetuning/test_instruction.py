@@ -86,6 +86,19 @@ def test_the_rows_of_new_tokens_begin_near_the_mean(home, chatty):
     assert len(new.unique(dim=0)) == len(new)
 
 
+@pytest.mark.parametrize(
+    ("adapter", "told"),
+    [({}, False), ({"adapter": "lora"}, True), ({"adapter": "lora", "embeddings": True}, False)],
+)
+def test_rows_of_new_tokens_that_will_not_be_trained_are_told_of(home, tmp_path, adapter, told):
+    config = finetune_base(RunFolder(home / "runs" / "base"), str(home / "questions.jsonl"))
+    config = config.with_overrides(**STEPS | adapter | {"budget": "1steps"})
+    listener = Listener()
+    start_run(config, RunFolder(tmp_path / "run"), data_dir=None, watcher=listener)
+    notes = [note for note in listener.notes if "new tokens (4)" in note]
+    assert len(notes) == told and all("--adapter.embeddings" in note for note in notes)
+
+
 def test_a_long_conversation_loses_its_oldest_turns_but_not_the_system(chatty):
     turns = [Message(role, "1+2") for _ in range(9) for role in ("user", "assistant")]
     said = [Message("system", "1"), *turns, Message("user", "2+2")]

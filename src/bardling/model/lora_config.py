@@ -25,7 +25,7 @@ class Whole:
 
 @dataclass(frozen=True, kw_only=True)
 class LoRA:
-    """Low-rank adapters beside linear layers are trained, and little else (Hu et al. 2021)."""
+    """Low-rank adapters are trained beside layers that stay as they are (Hu et al. 2021)."""
 
     rank: int = 8
     """Inner width of an adapter."""
