@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bardling import lesson, trainer, workbench
+from bardling import lesson, storage, trainer, workbench
 from bardling.checkpoint import load_checkpoint
 from bardling.errors import Interrupted
 from bardling.evaluation.validation import Validation
@@ -371,6 +371,33 @@ def test_a_replanned_run_is_resumed_bit_for_bit(text, tmp_path, slips, replanned
     assert run.steps()[-1] == step
     resume(run)
     same(outcome(run), replanned)
+
+
+def far_off(patch: pytest.MonkeyPatch) -> None:
+    """Plan 12 steps, find 20 when seven are done, and 24 with other validations after 14."""
+    forecast(patch, slips=False)
+    found = {7: (20, 4), 14: (24, 5)}
+
+    def better_plan(self, plan, step, **_):
+        return plan.replanned(step, *found[step]) if step in found else None
+
+    patch.setattr(Pace, "better_plan", better_plan)
+
+
+def test_a_run_that_was_replanned_twice_is_resumed_bit_for_bit(text, tmp_path, monkeypatch):
+    far_off(monkeypatch)
+    listener = HearsPlans()
+    expected = outcome(train(text, tmp_path / "whole", listener, **TIMED))
+    assert listener.plans == [20, 24]
+    assert expected["plan"] == PLANNED.replanned(7, 20).replanned(14, 24, 5)
+    validated = [line["step"] for line in expected["log"] if "val_loss" in line]
+    assert validated == [0, 4, 8, 12, 15, 20, 24]
+
+    run = train(text, tmp_path / "parts", StopsAt(15), **TIMED)
+    for step in [step for step in run.steps() if step > 4]:  # and an early checkpoint is the last
+        storage.remove_folder(run.checkpoint_path(step))
+    resume(run)
+    same(outcome(run), expected)
 
 
 def test_a_replanned_run_that_is_killed_before_its_next_checkpoint_keeps_its_plan(
