@@ -128,6 +128,11 @@ def test_steps_that_no_run_can_have_been_replanned_to_are_refused(values, said):
         RunConfig(**values)
 
 
+def test_shared_weights_and_adapters_do_not_go_together():
+    with pytest.raises(ConfigError, match="fsdp there are no adapters"):
+        RunConfig().with_overrides(adapter="lora", parallel="fsdp")
+
+
 def test_overrides_find_their_part():
     config = RunConfig().with_overrides(n_layer=1, lr=0.5, order="shuffled", seed=9)
     assert config.model.n_layer == 1

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -302,6 +303,52 @@ def test_what_changes_after_a_small_slip_was_put_right_is_followed_where_it_is_l
     plans, _, _ = run(pace, COSTS, slower=lambda spent: 1.2 if spent < 75.0 else 0.3)
     assert len(plans) == 3
     assert abs(pace.left) <= 0.05 * 100.0
+
+
+def test_who_went_back_is_looked_at_anew():
+    pace = pace_of(100.0)
+    plan = pace.first_plan(COSTS, whole_split, 10**6)
+    for step in range(1, 400):  # by and by 2.5 times slower, and back at step 100
+        pace.clock.now += 2.5 * COSTS.step
+        if (better := pace.better_plan(plan, step, newest_is_best=False)) is not None:
+            plan = better
+            break
+    pace.look_again()
+    assert pace.marks == [] and not pace.suspected
+    assert pace.better_plan(plan, step - 20, newest_is_best=False) is None
+    assert plan.replanned(step - 20, step).earlier[-1].until == step - 20
+
+
+def test_one_step_alone_is_no_pace():
+    pace = pace_of(100.0)
+    plan = pace.first_plan(replace(COSTS, step=8.0), whole_split, 10**6)
+    pace.clock.now += 0.5
+    for step in (1, 2, 3, 4):  # whose figures come late: a device that works on its own
+        pace.clock.now += 1e-3
+        assert pace.better_plan(plan, step, newest_is_best=False) is None
+
+
+def test_a_plan_that_fits_what_was_seen_is_not_changed():
+    found = [
+        better
+        for factor in (0.3, 0.5, 0.8, 1.3, 2.0, 4.0)
+        for steps in (5, 9, 40, 200)
+        for before, better in pairwise(
+            run(pace_of(60.0), replace(COSTS, step=60.0 / steps, sample=1.0),
+                slower=lambda spent, factor=factor: factor)[0]
+        )
+        if (before.total_steps, before.eval_interval) == (better.total_steps, better.eval_interval)
+    ]  # fmt: skip
+    assert found == []
+
+
+def test_where_one_validation_is_all_there_is_time_for_it_comes_at_the_end():
+    pace = pace_of(60.0)
+    costs = replace(COSTS, step=0.5, sample=5.0)
+    plans, _, validated = run(pace, costs, slower=lambda spent: 3.0)
+    assert len(plans) > 1
+    assert validated[-1] == plans[-1].total_steps
+    assert abs(pace.left) <= 3.0 * (costs.step + costs.whole) + SLIP * 60.0
 
 
 def test_a_wish_for_an_interval_outlasts_every_change():

@@ -10,6 +10,7 @@ from bardling.data.stories.corpus import stories
 from bardling.errors import UsageError
 from bardling.experiments.ladder import rungs
 from bardling.model.gpt import GPT
+from bardling.model.lora_config import LoRA, Whole
 from bardling.model.size import count_parameters
 from bardling.presets.lecture import FIRST_STEPS, climb
 from bardling.presets.table import PRESETS, config_for, find_preset
@@ -172,3 +173,9 @@ def test_a_tuned_run_has_neither_the_teacher_nor_the_task_of_the_one_it_begins_w
     config = tuned_config(before, "runs/small", "stories")
     assert (config.start, config.teacher, config.total_steps) == ("runs/small", "", 0)
     assert isinstance(config.task, Pretraining)
+
+
+def test_a_tuned_run_takes_over_nothing_of_an_adapter_that_is_in_the_weights_by_now():
+    before = config_for("demo").with_overrides(adapter="lora", rank=3, embeddings=True)
+    assert tuned_config(before, "runs/small", "stories", "lora").adapter == LoRA()
+    assert tuned_config(before, "runs/small", "stories").adapter == Whole()

@@ -5,10 +5,12 @@ one in all that a run leaves: log, samples, result, weights and optimizer, timin
 """
 
 import json
+import math
 import os
 import signal
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,13 +19,14 @@ import torch
 
 from bardling import lesson, storage, trainer, workbench
 from bardling.checkpoint import load_checkpoint
+from bardling.divergence import go_back
 from bardling.errors import Interrupted
 from bardling.evaluation.validation import Validation
 from bardling.machine.stop import SIGNALS
 from bardling.pacing import Pace
 from bardling.run import resume_run, start_run
 from bardling.run_folder import RunFolder
-from bardling.training import rehearsal
+from bardling.training import loop, rehearsal
 from bardling.training.optimizers import Optimizers
 from bardling.training.plan import Plan
 from tiny import Listener, tiny_config, write_text
@@ -398,6 +401,34 @@ def test_a_run_that_was_replanned_twice_is_resumed_bit_for_bit(text, tmp_path, m
         storage.remove_folder(run.checkpoint_path(step))
     resume(run)
     same(outcome(run), expected)
+
+
+def test_a_run_that_went_back_behind_a_change_is_replanned_from_there(text, tmp_path, monkeypatch):
+    forecast(monkeypatch, slips=False)
+    found, looks = iter([(20, 4), (24, 5)]), []
+
+    def better_plan(self, plan, step, **_):
+        return plan.replanned(step, *next(found)) if step == 7 else None
+
+    real, bad = loop._move, iter([False] * 8 + [True] * 3 + [False] * 99)
+
+    def move(learner, losses, clip_norm):
+        return real(learner, [x * math.nan for x in losses] if next(bad) else losses, clip_norm)
+
+    monkeypatch.setattr(Pace, "better_plan", better_plan)
+    monkeypatch.setattr(Pace, "look_again", lambda self: looks.append(self))
+    monkeypatch.setattr(loop, "_move", move)
+    monkeypatch.setattr(trainer, "go_back", partial(back_to, 4))
+    run = train(text, tmp_path, retreats=1, **TIMED)
+    assert run.config().plan == PLANNED.replanned(7, 24, 5)
+    assert run.result()["last"]["step"] == 24 and len(looks) == 1
+
+
+def back_to(step, bench, run, state, error):
+    """Go back to that step, as if what came after it had not been good."""
+    for later in [later for later in run.steps() if later > step]:
+        storage.remove_folder(run.checkpoint_path(later))
+    return go_back(bench, run, state, error)
 
 
 def test_a_replanned_run_that_is_killed_before_its_next_checkpoint_keeps_its_plan(

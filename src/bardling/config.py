@@ -57,6 +57,10 @@ class RunConfig:
         for name in ("total_steps", "eval_interval"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        if self.machine.parallel == "fsdp" and not isinstance(self.adapter, Whole):
+            raise ConfigError(
+                "with --machine.parallel fsdp there are no adapters: leave one of the two away"
+            )
         self._check_replans()
 
     @property

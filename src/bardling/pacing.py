@@ -25,6 +25,7 @@ LOOK_FROM = 0.6  # of the time or the steps: what is left then can slip less
 FAR_OFF = 0.25  # of the budget, later of what is left: put right at any time, and again
 WATCHED = 0.2  # of the budget: the last part, by which the pace is judged
 CONFIRMED = 0.06  # of the budget: how long a slip has to last, by the clock or by the forecast
+LEAST_LOOKS = 4  # since a slip was first seen: one step alone is no pace
 LEAVING_SECONDS = 0.4  # from the last line to the shell's prompt
 SAFETY = 0.02  # of the budget, kept for what nobody measured
 
@@ -150,11 +151,17 @@ class Pace:
             self.suspected = False
         elif not self.suspected:
             self.suspected, self.marks = True, [(now, expected)]
-        elif max(now - then, expected - before) >= CONFIRMED * self.seconds:
+        elif len(self.marks) > LEAST_LOOKS and (
+            max(now - then, expected - before) >= CONFIRMED * self.seconds
+        ):
             self.put_right |= late
             fits = self.forecast.slower(slower, step)
             return self._put_right(fits, plan, step, left, far=missing > far_off)
         return None
+
+    def look_again(self) -> None:
+        """Forget what was seen of the pace: the run went back to an earlier step."""
+        self.marks, self.suspected = [], False
 
     def _far_off(self) -> float:
         """Return the seconds by which a forecast may be off at any time."""
@@ -164,19 +171,26 @@ class Pace:
         """Return whether so little is left, by the clock or by the forecast, that it slips less."""
         return min(self.left, still_expected) <= (1.0 - LOOK_FROM) * self.seconds
 
-    def _put_right(self, fits: Forecast, plan: Plan, step: int, left: float, *, far: bool) -> Plan:
+    def _put_right(
+        self, fits: Forecast, plan: Plan, step: int, left: float, *, far: bool
+    ) -> Plan | None:
         """Return the plan whose steps, by a forecast of what is left, take the seconds left.
 
-        Where the old one was `far` off, so are the steps between its validations.
+        Where the old one was `far` off, so are the steps between its validations. None where the
+        old one fits the forecast too.
         """
         if far and not self.wish:
             seldom = int(VALIDATION_SHARE * left / fits.validation)
             count = max(1, min(seldom, round(VALIDATIONS * (1.0 - plan.progress(step)[0]))))
             most = (left - count * fits.validation) / fits.costs.step
-            fits = replace(fits, every=max(1, math.ceil(most / count)))
+            every = step + most if count == 1 else most / count  # the last one is at the end
+            fits = replace(fits, every=max(1, math.ceil(every)))
         longest = step + 1 + int(max(0.0, left) / fits.costs.step)
         steps = _most(lambda n: fits.seconds(n) <= left, step + 1, longest)
-        self.forecast, self.marks, self.suspected = fits, [], False
+        self.forecast = fits
+        self.look_again()
+        if (steps, fits.every) == (plan.total_steps, plan.eval_interval):
+            return None
         return plan.replanned(step, steps, fits.every)
 
 

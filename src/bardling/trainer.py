@@ -159,6 +159,8 @@ class Trainer:
         self._settle()
         self.state = go_back(self.bench, self.run, self.state, error)
         self.saver.saved_step = self.state.step
+        if self.pace is not None:
+            self.pace.look_again()
         step, factor = self.state.step, self.state.lr_factor
         self.watcher.note(f"{error}. Back to step {step}, and on at {factor:g} of the rate")
 

@@ -141,7 +141,11 @@ def test_tables_that_were_trained_whole_go_out_and_come_in_again(name, tied, tmp
     assert torch.equal(base.get_input_embeddings().weight, before)  # not as it was trained
     theirs = peft.PeftModel.from_pretrained(base, written.path).eval()
     assert far(run.model(IDS), their_logits(theirs)) <= 1e-5
-    assert "embedding and output layer trained whole" in (written.path / "README.md").read_text()
+    card = (written.path / "README.md").read_text()
+    assert "embedding and output layer trained whole" in card
+    wrapped = wrap(GPT(run.config.model), run.config.adapter)
+    trained = sum(p.numel() for p in wrapped.parameters() if p.requires_grad)
+    assert f"trained whole: {trained:,} numbers" in card
 
     ours = import_model(written.path / "base", name="base", runs_dir=tmp_path / "runs")
     again = import_adapter(written.path, ours, name="again", runs_dir=tmp_path / "runs")

@@ -74,7 +74,7 @@ def test_an_aligned_run_and_its_base(home):
         assert words in said
     beside, base = card(home, "polite", "peft")
     assert "| loss of DPO, nats per pair |" in beside
-    assert "the adapter polite was trained with" in base and "for learning" in base
+    assert "the adapter polite goes with" in base and "for learning" in base
     assert "## Data and losses" in base and "which run it came from" in base
 
 

@@ -107,6 +107,21 @@ def test_the_learning_rate_goes_on_from_where_it_was(n_steps, changes, schedule,
             assert new == pytest.approx(old, abs=1e-9)
 
 
+@LAWS
+@given(STEPS, CHANGES, st.floats(0.0, 1.0))
+def test_who_went_back_plans_from_there_and_forgets_what_was_changed_later(n_steps, changes, where):
+    plans = chain(n_steps, changes)
+    step = 1 + int(where * (plans[-1].total_steps - 2))
+    better = plans[-1].replanned(step, step + 9)
+    untils = [stretch.until for stretch in better.earlier]
+    assert untils == sorted(set(untils)) and untils[-1] == step
+    for done in range(step):
+        assert better.progress(done) == plans[-1].progress(done)
+        assert better.validates(done) == plans[-1].validates(done)
+    last, one_step = better.progress(better.total_steps - 1)
+    assert last + one_step == pytest.approx(1.0, abs=1e-9)
+
+
 def test_a_plan_in_numbers():
     plan = Plan(total_steps=10).replanned(5, 7)
     assert plan == Plan(total_steps=7, earlier=(Stretch(until=5, total_steps=10),))

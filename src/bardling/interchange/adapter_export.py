@@ -10,7 +10,7 @@ the adapter added to its weights.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,9 +52,9 @@ def export_adapter(run: Run, folder: Path, licence: str) -> tuple[Parity, ...]:
             "it as huggingface, or fine-tune it with --adapter lora"
         )
     weights = load_checkpoint(run.folder.checkpoint_path(run.step)).weights
-    learned = (A, B, *(TABLES if adapter.embeddings else ()))
-    trained = sum(t.numel() for name, t in weights.items() if name.endswith(learned))
-    base = _base(run, weights)
+    tables = TABLES if adapter.embeddings else ()
+    learned = [name for name in weights if name.endswith((A, B)) or name in tables]
+    base = _base(run, weights, tables)
     said = restate(base)
     files = huggingface_files(said, run.tokenizer, base_card(run.folder.name, licence))
     for name, data in files.items():
@@ -63,23 +63,23 @@ def export_adapter(run: Run, folder: Path, licence: str) -> tuple[Parity, ...]:
     files = adapter_files(base, adapter, weights, str((folder / BASE).absolute()), whole)
     card = adapter_card(
         run.config, adapter, name=run.folder.name, step=run.step, result=run.folder.result(),
-        licence=licence, trained=trained,
+        licence=licence, trained=sum(weights[name].numel() for name in learned),
     )  # fmt: skip
     for name, data in {**files, "README.md": card.encode()}.items():
         storage.write_bytes(folder / name, data)
     return check_adapter(run.model, folder)
 
 
-def _base(run: Run, weights: Mapping[str, Tensor]) -> GPT:
+def _base(run: Run, weights: Mapping[str, Tensor], tables: Collection[str]) -> GPT:
     """Return the model that a run's adapter was trained beside.
 
-    Tables that were trained whole are as they were before; where a run does not hold that, because
-    it was imported, they are as they are now.
+    The `tables` that were trained whole are as they were before; where a run does not hold that,
+    because it was imported, they are as they are now.
     """
     frozen = {name: tensor for name, tensor in weights.items() if not name.endswith((A, B))}
-    if has_start(run.folder):
+    if tables and has_start(run.folder):
         before = read_start(run.folder)
-        frozen |= {name: before[name] for name in TABLES if name in frozen}
+        frozen |= {name: before[name] for name in tables if name in frozen}
     base = GPT(run.config.model)
     load_weights(base, frozen, str(run.folder.checkpoint_path(run.step)))
     return base

@@ -56,7 +56,10 @@ def take_tables(told: Mapping[str, Json], tensors: Weights, config: ModelConfig)
             f"'{SAVED}' is {show(wanted)}; {' and '.join(words)} are read here, or none"
         )
     if config.embedding_scale != 1.0:
-        raise CheckpointError("this run's model scales its embedding, which nobody else's does")
+        raise CheckpointError(
+            "this run's model scales its embedding, and GPT-2's does not: export it, import what "
+            "was written, and take that as the base"
+        )
     found: Weights = {}
     for ours, theirs in _names(family, config).items():
         tensor = tensors.pop(PREFIX + theirs, None)

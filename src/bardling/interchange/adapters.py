@@ -82,7 +82,7 @@ def adapter_files(
 ) -> dict[str, bytes]:
     """Return the two files of an adapter by name.
 
-    `weights` are those of a wrapped model, `base` is what is frozen of it, `address` says where
+    `weights` are those of a wrapped model, `base` is what they were before, `address` says where
     that lies as a folder of Hugging Face's, and `whole` is the model whose tables of tokens go
     along. The file's rank is the highest of its adapters, and its alpha as many times ours, so that
     alpha / rank stays.

@@ -106,15 +106,15 @@ def base_card(name: str, licence: str) -> str:
     }
     lines = [f"{key}: {json.dumps(value)}" for key, value in front.items()]
     about = (
-        f"The model that the adapter {name} was trained with, as it was before: its weights were "
-        "frozen while the adapter learned."
+        f"The model that the adapter {name} goes with. Its weights were frozen while the adapter "
+        "learned, but for tables of tokens where the adapter's own card names them."
     )
     told = (
         f"README.md of {name}, the folder that this one lies in, says which run it came from, what "
         "the adapter learned from and what its losses are. The text and the losses of the base "
         "alone are told by that run: `bardling report` shows them. None is measured here."
     )
-    use = "It is here to be loaded with the adapter; by itself it writes as it did before."
+    use = "It is here to be loaded with the adapter, which has all that was learned."
     return "\n".join(
         [
             *("---", *lines, "---", ""),

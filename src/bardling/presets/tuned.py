@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bardling.config import RunConfig
 from bardling.data.config import DataConfig
+from bardling.model.lora_config import Whole
 from bardling.training.optimizer_config import AdamW
 from bardling.training.plan import Plan
 
@@ -17,7 +18,8 @@ ALIGNED_WHOLE_LR, ALIGNED_LORA_LR = 5e-5, 5e-4
 def tuned_config(before: RunConfig, start: str, corpus: str, adapter: str = "whole") -> RunConfig:
     """Return the settings that fine-tuning a run on a text begins with; `start` is its path.
 
-    The model is that of the run, and so are the tokens; the optimizer is AdamW, at a low rate.
+    The model is that of the run, and so are the tokens; the optimizer is AdamW, at a low rate. Of
+    an adapter that the run had nothing is taken over: it is in the weights by now.
     """
     training = replace(
         before.training, budget=BUDGET, keep_at=(), patience=0, schedule="linear",
@@ -31,7 +33,8 @@ def tuned_config(before: RunConfig, start: str, corpus: str, adapter: str = "who
         start=start,
         teacher="",
     )
-    return config.with_plan(Plan(total_steps=0)).with_overrides(adapter=adapter, task="pretraining")
+    config = replace(config.with_plan(Plan(total_steps=0)), adapter=Whole())
+    return config.with_overrides(adapter=adapter, task="pretraining")
 
 
 def aligned_config(before: RunConfig, start: str, pairs: str, adapter: str = "whole") -> RunConfig:

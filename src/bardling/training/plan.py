@@ -56,11 +56,14 @@ class Plan:
     def replanned(self, step: int, total_steps: int, eval_interval: int = 0) -> "Plan":
         """Return the plan that takes `total_steps` from `step` on.
 
-        Validations come as before, or every `eval_interval` steps.
+        Validations come as before, or every `eval_interval` steps. A run that went back to an
+        earlier step forgets what was changed after it.
         """
-        past = Stretch(until=step, total_steps=self.total_steps, eval_interval=self.eval_interval)
+        known = tuple(stretch for stretch in self.earlier if stretch.until < step)
+        there = self.earlier[len(known)] if len(known) < len(self.earlier) else self
+        past = Stretch(until=step, total_steps=there.total_steps, eval_interval=there.eval_interval)
         return Plan(
             total_steps=total_steps,
             eval_interval=eval_interval or self.eval_interval,
-            earlier=(*self.earlier, past),
+            earlier=(*known, past),
         )
