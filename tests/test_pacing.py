@@ -305,6 +305,23 @@ def test_what_changes_after_a_small_slip_was_put_right_is_followed_where_it_is_l
     assert abs(pace.left) <= 0.05 * 100.0
 
 
+@pytest.mark.parametrize("dear", [4.0, 20.0, 60.0])
+def test_validations_that_were_measured_beside_others_give_their_time_back(dear):
+    thought = replace(COSTS, validated_token=dear * 2e-5, whole=dear * 0.3)
+    pace = pace_of(120.0, now=30.0)
+    plan, step = pace.first_plan(thought, whole_split, 0), 0
+    first, real = plan, COSTS.validation(8192)
+    pace.clock.now += real
+    while step < plan.total_steps:
+        step += 1
+        pace.clock.now += COSTS.step + (real if plan.validates(step) else 0.0)
+        plan = pace.better_plan(plan, step, newest_is_best=False) or plan
+    pace.clock.now += 2 * COSTS.whole
+    assert plan.total_steps > first.total_steps
+    assert abs(pace.left) <= 0.05 * 120.0
+    assert pace.clock.now <= 120.0
+
+
 def test_who_went_back_is_looked_at_anew():
     pace = pace_of(100.0)
     plan = pace.first_plan(COSTS, whole_split, 10**6)

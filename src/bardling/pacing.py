@@ -25,6 +25,7 @@ LOOK_FROM = 0.6  # of the time or the steps: what is left then can slip less
 FAR_OFF = 0.25  # of the budget, later of what is left: put right at any time, and again
 WATCHED = 0.2  # of the budget: the last part, by which the pace is judged
 CONFIRMED = 0.06  # of the budget: how long a slip has to last, by the clock or by the forecast
+CHEAPER = 0.5  # of what validations were thought to take: then they were measured beside others
 LEAST_LOOKS = 4  # since a slip was first seen: one step alone is no pace
 LEAVING_SECONDS = 0.4  # from the last line to the shell's prompt
 SAFETY = 0.02  # of the budget, kept for what nobody measured
@@ -93,6 +94,8 @@ class Pace:
     """The user's, for steps between validations; 0 for none."""
     put_right: bool = False
     """Whether a small slip was."""
+    planned: float = 0.0
+    """When the first plan was made."""
 
     @property
     def left(self) -> float:
@@ -126,7 +129,7 @@ class Pace:
         share = int(VALIDATION_SHARE * left / costs.validation(subset_tokens(1)))
         count = min(VALIDATIONS, max(1, share))
         steps = _most(lambda n: seconds(n) <= left, 1, int(left / costs.step) + 1)
-        self.forecast = forecast(steps)
+        self.forecast, self.planned = forecast(steps), self.clock()
         return Plan(total_steps=steps, eval_interval=self.forecast.every)
 
     def better_plan(self, plan: Plan, step: int, *, newest_is_best: bool) -> Plan | None:
@@ -137,7 +140,10 @@ class Pace:
         """
         if self.forecast is None or step >= plan.total_steps:
             return None
-        now, expected = self.clock(), self.forecast.until(step)
+        now = self.clock()
+        if not self.marks or plan.validates(step):  # the first step comes after a validation too
+            self._see_validation(now - (self.marks[-1][0] if self.marks else self.planned))
+        expected = self.forecast.until(step)
         since = -math.inf if self.suspected else now - WATCHED * self.seconds
         self.marks = [m for m in self.marks if m[0] >= since] + [(now, expected)]
         then, before = self.marks[0]
@@ -162,6 +168,21 @@ class Pace:
     def look_again(self) -> None:
         """Forget what was seen of the pace: the run went back to an earlier step."""
         self.marks, self.suspected = [], False
+
+    def _see_validation(self, seconds: float) -> None:
+        """Take what a validation and a step really took where that is much less than was thought.
+
+        What the last measurements take is at most as much of what was thought as all of these
+        seconds are of the part of a validation that reads tokens.
+        """
+        if self.forecast is None or seconds >= CHEAPER * self.forecast.validation:
+            return
+        costs = self.forecast.costs
+        reading = self.forecast.validation - costs.sample - costs.save
+        if seconds < reading:
+            costs = replace(costs, whole=costs.whole * seconds / reading)
+        self.forecast = replace(self.forecast, costs=costs, validation=seconds)
+        self.look_again()
 
     def _far_off(self) -> float:
         """Return the seconds by which a forecast may be off at any time."""

@@ -34,9 +34,7 @@ class Forgetting:
         )
         if lost < WORTH_A_WARNING:
             return found
-        return (
-            f"{found}; to forget less, take a lower --optimizer.lr, fewer steps or --adapter lora"
-        )
+        return f"{found}; to forget less, take a lower --optimizer.lr or fewer steps"
 
 
 def forgetting(before: Run, after: Run, *, max_tokens: int = 200_000) -> Forgetting | None:
