@@ -336,6 +336,20 @@ def test_who_went_back_is_looked_at_anew():
     assert plan.replanned(step - 20, step).earlier[-1].until == step - 20
 
 
+@pytest.mark.parametrize(("slow_steps", "replans"), [(90, 0), (100, 1)])
+def test_a_slip_that_is_sure_when_little_is_left_cuts_nothing(slow_steps, replans):
+    pace, found = pace_of(100.0), 0
+    plan = pace.first_plan(replace(COSTS, whole=0.3), lambda every: 0, 10**6)
+    slow_from = plan.total_steps - slow_steps
+    for step in range(1, plan.total_steps):
+        pace.clock.now += COSTS.step * (1.5 if step > slow_from else 1.0)
+        if (better := pace.better_plan(plan, step, newest_is_best=False)) is not None:
+            found += 1
+            assert (plan.total_steps - better.total_steps) * 1.5 * COSTS.step > SLIP * 100.0
+            break
+    assert found == replans
+
+
 def test_one_step_alone_is_no_pace():
     pace = pace_of(100.0)
     plan = pace.first_plan(replace(COSTS, step=8.0), whole_split, 10**6)

@@ -150,9 +150,10 @@ class Pace:
         if expected <= before or now <= then:
             return None
         slower = (now - then) / (expected - before)
-        still = self.forecast.seconds(plan.total_steps) - expected
+        still = slower * (self.forecast.seconds(plan.total_steps) - expected)
         left = self.left - (1 if newest_is_best else 2) * slower * self.forecast.costs.whole
-        missing, far_off, late = abs(slower * still - left), self._far_off(), self._late(still)
+        missing = abs(min(still - left, still))  # no more than all that is still to come is saved
+        far_off, late = self._far_off(), self._late(still / slower)
         if missing <= (SLIP * self.seconds if late and not self.put_right else far_off):
             self.suspected = False
         elif not self.suspected:

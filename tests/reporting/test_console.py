@@ -138,6 +138,19 @@ def test_what_is_said_only_sometimes():
     assert "best   not finite  (step 1500)" in out.getvalue()
 
 
+def test_another_number_of_steps_is_said_and_the_same_is_not():
+    out = Output()
+    console = open_console(Screen(out))
+    console.replanned(7)  # before anything is known
+    console.started(FACTS)
+    console.replanned(FACTS.total_steps)
+    assert "pace" not in out.getvalue()
+    console.replanned(20_000)
+    console.replanned(20_000)
+    assert out.getvalue().count(f"  pace   {FACTS.total_steps:,} steps become 20,000\n") == 1
+    assert out.getvalue().count("pace") == 1
+
+
 def test_validations_before_anything_is_known_are_said_too():
     out = Output()
     open_console(Screen(out)).validated(record(3), best=True)

@@ -95,8 +95,8 @@ class PlainConsole(Watcher):
         self._named(name)
 
     def replanned(self, total_steps: int) -> None:
-        """Say that the steps were counted anew."""
-        if self.facts is not None:
+        """Say that the steps were counted anew, where it is not only when to validate."""
+        if self.facts is not None and total_steps != self.facts.total_steps:
             self._say(f"  pace   {self.facts.total_steps:,} steps become {total_steps:,}")
             self.facts = replace(self.facts, total_steps=total_steps)
 
